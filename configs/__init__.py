@@ -1,0 +1,1 @@
+"""Configs of the runs that people launch."""

@@ -1,0 +1,1 @@
+"""Duck and Cover: GANs that make album covers, in JAX."""

@@ -1,0 +1,1 @@
+"""What a cover is: conditions, datasets, pictures."""

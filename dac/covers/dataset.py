@@ -1,0 +1,201 @@
+"""Cover datasets: what a record holds, and the batch that belongs to each moment of the clock.
+
+Both builders write what `cover_features` says; `CoverDataset` reads it, without TensorFlow.
+"""
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+from PIL import Image
+
+from dac.covers.conditions import encode_genres
+from dac.covers.images import shrink
+from dac.errors import UserError
+
+SPLIT = "train"
+
+
+def cover_features(size: int) -> tfds.features.FeaturesDict:
+    """Returns the features of one cover, `[size, size, 3]` uint8 RGB with its metadata.
+
+    Every field but `image` and `album_id` may be missing: `release_year`, `artist` and `title` are
+    then None, and `genres_known` is False.
+
+    Args:
+      size: side of the square picture in pixels.
+    """
+    return tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=(size, size, 3), encoding_format="png"),
+            "album_id": tfds.features.Text(),
+            "genres": tfds.features.Sequence(tfds.features.ClassLabel()),
+            "genres_known": np.bool_,
+            "release_year": tfds.features.Scalar(np.int32, optional=True),
+            "artist": tfds.features.Text(optional=True),
+            "title": tfds.features.Text(optional=True),
+        }
+    )
+
+
+def find_dataset(data_dir: Path, name: str, resolution: int) -> Path | None:
+    """Returns the folder of the newest version of a built dataset, or None.
+
+    A dataset with builder configs has one for each size of its covers; the smallest that is not
+    smaller than `resolution` is taken.
+
+    Args:
+      data_dir: root of the TFDS datasets.
+      name: of the dataset.
+      resolution: side in pixels of the covers that are wanted.
+    """
+
+    def versions(folder):
+        found = [v for v in folder.glob("[0-9]*.*.*") if (v / "dataset_info.json").exists()]
+        return sorted(found, key=lambda v: tuple(int(n) for n in v.name.split(".")))
+
+    root = Path(data_dir) / name
+    sizes = (d for d in root.glob("[0-9]*") if d.name.isdecimal() and int(d.name) >= resolution)
+    for folder in (root, *sorted(sizes, key=lambda d: int(d.name))):
+        if found := versions(folder):
+            return found[-1]
+    return None
+
+
+class CoverDataset:
+    """A built dataset in memory or, where it is too large, read as it is needed.
+
+    Attributes:
+      path: its folder.
+      genres: names of the genres, by index.
+    """
+
+    def __init__(self, path: Path, memory_gib: float):
+        """Opens the dataset.
+
+        Args:
+          path: folder of the dataset, with its version.
+          memory_gib: covers at the current resolution are held in memory up to this size.
+
+        Raises:
+          UserError: the dataset is empty, or can't be read.
+        """
+        self.path = Path(path)
+        self._memory_bytes = memory_gib * 2**30
+        self._pool = ThreadPoolExecutor(thread_name_prefix="covers")
+        self._resolution, self._held = 0, None
+        self._epoch, self._order = -1, None
+        try:
+            builder = tfds.builder_from_directory(self.path)
+            self._info = builder.info
+            split = builder.info.splits[SPLIT]
+            if split.num_examples:
+                self._records = builder.as_data_source(
+                    SPLIT, decoders={"image": tfds.decode.SkipDecoding()}
+                )
+        except Exception as error:
+            raise self._unreadable("it", error) from error
+        if not split.num_examples:
+            raise UserError(
+                f"the dataset {self.path} holds no covers; build it again from a folder that does"
+            )
+        self.genres = tuple(builder.info.features["genres"].feature.names or ())
+        if not self.genres:
+            raise UserError(
+                f"no cover of the dataset {self.path} has a genre; give metadata.jsonl "
+                "`genres` and build it again"
+            )
+        self._genres = [self._record(i)["genres"] for i in range(len(self))]
+
+    def __len__(self) -> int:
+        """Number of covers."""
+        return len(self._records)
+
+    @property
+    def identity(self) -> dict:
+        """What a run must find unchanged when it resumes, as JSON values."""
+        return {
+            "name": self._info.full_name,
+            "covers": len(self),
+            "bytes": int(self._info.splits[SPLIT].num_bytes),
+            "genres": list(self.genres),
+        }
+
+    def genre_counts(self) -> np.ndarray:
+        """Number of covers of each genre, `[G]` int64."""
+        indices = [np.asarray(genres, np.int64) for genres in self._genres]
+        return np.bincount(np.concatenate(indices), minlength=len(self.genres))
+
+    def batch(
+        self, seed: int, images_seen: int, batch_size: int, resolution: int
+    ) -> dict[str, np.ndarray]:
+        """Returns the batch that belongs to a moment of the clock.
+
+        Covers are shuffled anew for each pass over the dataset; the batch is a pure function of
+        the dataset and the arguments.
+
+        Returns:
+          `image` `[B, R, R, 3]` uint8, `genres` `[B, G]` float32, `genres_known` `[B]` bool.
+        """
+        indices = np.array([self._index(seed, images_seen + i) for i in range(batch_size)])
+        conditions = encode_genres([self._genres[i] for i in indices], len(self.genres))
+        return {"image": self.images(indices, resolution), **conditions}
+
+    def labels(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Genres of some covers, as `encode_genres` gives them."""
+        return encode_genres([self._genres[i] for i in indices], len(self.genres))
+
+    def images(self, indices: np.ndarray, resolution: int) -> np.ndarray:
+        """Returns covers at a resolution, `[len(indices), R, R, 3]` uint8."""
+        if self._resolution != resolution:
+            self._resolution, self._held = resolution, None
+            if len(self) * resolution**2 * 3 <= self._memory_bytes:
+                self._held = self._decode(range(len(self)), resolution)
+        if self._held is not None:
+            return self._held[indices]
+        return self._decode(indices, resolution)
+
+    def _index(self, seed: int, position: int) -> int:
+        """Which cover is at a position of the endless, shuffled sequence of covers."""
+        epoch, place = divmod(position, len(self))
+        if epoch != self._epoch:
+            generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+            self._epoch, self._order = epoch, generator.permutation(len(self))
+        return self._order[place]
+
+    def _decode(self, indices, resolution: int) -> np.ndarray:
+        images = np.empty((len(indices), resolution, resolution, 3), np.uint8)
+
+        def fill(place_and_index):
+            place, index = place_and_index
+            images[place] = self._image(int(index), resolution)
+
+        for _ in self._pool.map(fill, enumerate(indices)):
+            pass
+        return images
+
+    def _image(self, index: int, resolution: int) -> np.ndarray:
+        record = self._record(index)
+        try:
+            with Image.open(io.BytesIO(record["image"])) as picture:
+                image = np.asarray(picture.convert("RGB"))
+            return shrink(image, resolution)
+        except Exception as error:
+            raise self._unreadable(f"record {index}", error) from error
+
+    def _record(self, index: int) -> dict:
+        try:
+            return self._records[index]
+        except Exception as error:
+            raise self._unreadable(f"record {index}", error) from error
+
+    def _unreadable(self, what: str, error: Exception) -> UserError:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        logging.debug("unreadable dataset", exc_info=error)
+        return UserError(
+            f"the dataset {self.path} can't be read: {what} is damaged ({reason}); build it again "
+            "with `tfds build --overwrite`, or delete its folder"
+        )

@@ -1,0 +1,105 @@
+"""Pictures of covers: arrays to PNG files, grids and animations."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+MARGIN = 2  # pixels between covers of a grid
+BACKGROUND = (24, 24, 24)
+LABEL_COLOR = (235, 235, 235)
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Clips pictures from [-1, 1] to uint8, rounding; any shape."""
+    return np.rint(np.clip((images + 1.0) * 127.5, 0.0, 255.0)).astype(np.uint8)
+
+
+def shrink(images: np.ndarray, resolution: int) -> np.ndarray:
+    """Shrinks pictures by the mean of square blocks of pixels, rounding.
+
+    Args:
+      images: `[..., S, S, 3]` uint8.
+      resolution: R, a divisor of S.
+
+    Returns:
+      `[..., R, R, 3]` uint8.
+    """
+    *batch, size, _, channels = images.shape
+    factor = size // resolution
+    if factor == 1:
+        return images
+    blocks = images.reshape(*batch, resolution, factor, resolution, factor, channels)
+    return np.rint(blocks.mean(axis=(-4, -2), dtype=np.float32)).astype(np.uint8)
+
+
+def grid(
+    covers: np.ndarray, columns: int, cell: int, row_labels: Sequence[str] | None = None
+) -> Image.Image:
+    """Lays covers out in rows.
+
+    Args:
+      covers: `[N, R, R, 3]` uint8.
+      columns: covers a row.
+      cell: side of a cover in the picture; smaller covers are enlarged by repeating pixels.
+      row_labels: a text for each row, drawn to its left.
+    """
+    scale = max(cell // covers.shape[1], 1)
+    side = covers.shape[1] * scale
+    rows = -(-len(covers) // columns)
+    font = ImageFont.load_default(size=13)
+    labels = row_labels or ()
+    left = MARGIN + max((round(font.getlength(text)) + 10 for text in labels), default=0)
+    size = (left + columns * (side + MARGIN), MARGIN + rows * (side + MARGIN))
+    picture = Image.new("RGB", size, BACKGROUND)
+    for i, cover in enumerate(covers):
+        row, column = divmod(i, columns)
+        tile = Image.fromarray(cover).resize((side, side), Image.Resampling.NEAREST)
+        picture.paste(tile, (left + column * (side + MARGIN), MARGIN + row * (side + MARGIN)))
+    draw = ImageDraw.Draw(picture)
+    for row, text in enumerate(labels):
+        middle = MARGIN + row * (side + MARGIN) + side // 2
+        draw.text((left - 6, middle), text, LABEL_COLOR, font, anchor="rm")
+    return picture
+
+
+def save_picture(picture: Image.Image, path: Path, **options) -> None:
+    """Writes a picture whole or not at all; the format follows from the name's ending."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    os.close(handle)
+    try:
+        picture.save(
+            temporary, format=Image.registered_extensions()[path.suffix.lower()], **options
+        )
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def save_animation(frames: Sequence[Path], path: Path, milliseconds: int, last: int) -> None:
+    """Writes pictures of one size as a GIF that repeats; the last frame stays longer.
+
+    Args:
+      frames: picture files in order.
+      path: of the GIF.
+      milliseconds: duration of a frame.
+      last: duration of the last frame, in milliseconds.
+    """
+    pictures = []
+    for frame in frames:
+        with Image.open(frame) as picture:
+            pictures.append(picture.convert("RGB").quantize(128, Image.Quantize.MEDIANCUT))
+    save_picture(
+        pictures[0],
+        path,
+        save_all=True,
+        append_images=pictures[1:],
+        duration=[milliseconds] * (len(pictures) - 1) + [last],
+        loop=0,
+        optimize=True,
+    )

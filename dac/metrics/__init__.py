@@ -1,0 +1,1 @@
+"""How good the covers of a run are."""

@@ -1,0 +1,1 @@
+"""Training: losses, schedule, step, checkpoints, and the loop that joins them."""

@@ -1,0 +1,251 @@
+"""The training loop: one readable function, and what it needs to stop and resume."""
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+from PIL import Image
+
+from dac import sampling
+from dac.covers.conditions import encode_genres
+from dac.covers.dataset import CoverDataset
+from dac.covers.images import grid
+from dac.errors import UserError
+from dac.networks.progan import multiply_adds
+from dac.training import parallel
+from dac.training.checkpoint import Checkpoints, all_finite
+from dac.training.monitor import Monitor
+from dac.training.schedule import Phase, phase_at, phases
+from dac.training.state import GanState, init_state
+from dac.training.step import make_train_step
+
+GRID_ROWS = 10  # genres in a sample grid: the most frequent ones
+GRID_CELL = 64  # pixels
+
+
+def train(
+    config: ml_collections.ConfigDict,
+    workdir: Path,
+    dataset: CoverDataset,
+    devices: Sequence[jax.Device] | None = None,
+) -> signal.Signals | None:
+    """Trains a run to its end, from its newest checkpoint where there is one.
+
+    Args:
+      config: of the run; see `configs/default.py`.
+      workdir: run directory, made where it does not exist.
+      dataset: what to train on.
+      devices: to train on; all by default.
+
+    Returns:
+      The signal that stopped it early, after saving, or None at the end of the run.
+
+    Raises:
+      UserError: the config is not possible, the directory holds another run, a loss became NaN,
+        or something could not be read or written.
+    """
+    run = phases(config)
+    mesh = parallel.make_mesh(devices or jax.devices(), run)
+    claim_workdir(workdir, config, dataset.identity)
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(stop_signals())
+        monitor = Monitor(
+            workdir, run, lambda r: multiply_adds(r, config.fmap_base, config.fmap_max)
+        )
+        stack.callback(monitor.close)
+        checkpoints = Checkpoints(workdir, config.keep_every_kimg)
+        stack.callback(checkpoints.close)
+
+        state = jax.jit(lambda: init_state(config, len(dataset.genres)))()
+        state = parallel.replicate(mesh, state)
+        restored = checkpoints.restore(state, lambda text: monitor.say(f"warning: {text}"))
+        if restored:
+            state, saved = restored
+        clock, step = int(state.images_seen), int(state.step)
+        monitor.start(clock, saved if restored else None)
+        if restored:
+            monitor.say(f"resuming {workdir} at {clock:,} images seen, step {step}")
+        generator_size, critic_size = (
+            sum(x.size for x in jax.tree.leaves(params))
+            for params in (state.generator, state.critic)
+        )
+        monitor.say(
+            f"{len(dataset):,} covers of {len(dataset.genres)} genres; generator "
+            f"{generator_size:,} and critic {critic_size:,} parameters; "
+            f"{mesh.size} {mesh.devices[0].platform} device(s)"
+        )
+
+        def make_batch(images_seen):
+            phase = phase_at(run, images_seen)
+            batch = dataset.batch(config.seed, images_seen, phase.batch_size, phase.resolution)
+            return parallel.split(mesh, batch)
+
+        total, phase, pending = run[-1].end, None, None
+        batch = make_batch(clock) if clock < total else None
+        try:
+            while clock < total and not stop.signal:
+                if phase is None or clock == phase.end:
+                    phase = phase_at(run, clock)
+                    with monitor.paused():
+                        train_step = compile_step(config, mesh, phase, state, batch, monitor.say)
+
+                state, metrics = train_step(state, batch)
+                before, clock, step = clock, clock + phase.batch_size, step + 1
+                # Made while the devices are at work.
+                batch = make_batch(clock) if clock < total else None
+                # Reading metrics waits for the devices: read those of the step before.
+                if pending:
+                    monitor.add(*pending)
+                pending = phase, step, clock, metrics
+
+                last = clock == total or stop.signal
+                tick = crossed(before, clock, config.tick_kimg) or clock == total
+                checkpoint = crossed(before, clock, config.checkpoint_kimg) or last
+                if tick or checkpoint:
+                    monitor.add(*pending)
+                    pending = None
+                if tick:
+                    monitor.end_tick(phase, step, clock)
+                    with monitor.paused():
+                        monitor.add_grid(clock, sample_grid(config, dataset, state, phase, clock))
+                if checkpoint:
+                    with monitor.paused():
+                        if not all_finite(state):  # a loss shows it only one step later
+                            raise FloatingPointError(f"a parameter is not finite at step {step}")
+                        # A copy: the next step takes the state's memory while it is written.
+                        copy = jax.tree.map(jnp.copy, state)
+                        checkpoints.save(copy, clock, monitor.snapshot())
+        except FloatingPointError as error:
+            checkpoints.wait()
+            latest = checkpoints.latest()
+            good = "there is no checkpoint yet"
+            if latest is not None:
+                good = f"the last good checkpoint is {checkpoints.folder / str(latest)}"
+            raise UserError(
+                f"{error}; {good}. The same command would repeat this: give a new --workdir and "
+                "lower config.learning_rates"
+            ) from error
+        checkpoints.wait()
+        if stop.signal:
+            monitor.say(
+                f"stopped by {stop.signal.name}: saved at {clock:,} images seen; "
+                "the same command resumes"
+            )
+        else:
+            monitor.say(f"{total:,} images seen: done; animation: {monitor.save_progress()}")
+    return stop.signal
+
+
+def claim_workdir(workdir: Path, config: ml_collections.ConfigDict, identity: dict) -> None:
+    """Makes the run directory of a config, or checks that it is.
+
+    Raises:
+      UserError: it belongs to another config or dataset, or can't be written.
+    """
+    wanted = {"config": json.loads(config.to_json()), "dataset": identity}
+    file = workdir / sampling.RUN_FILE
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            temporary = file.with_suffix(".part")
+            temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+            os.replace(temporary, file)
+        if not os.access(workdir, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is not writable")
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"the run directory {workdir} can't be used ({error.strerror or error}); "
+            "give another --workdir"
+        ) from error
+    except ValueError as error:
+        raise UserError(f"{file} is damaged; give another --workdir") from error
+    differing = [
+        f"{part}.{field}: {found.get(part, {}).get(field)!r:.60} there, {value!r:.60} now"
+        for part in wanted
+        for field, value in wanted[part].items()
+        if found.get(part, {}).get(field) != value
+    ]
+    if differing:
+        raise UserError(
+            f"{workdir} holds a run that differs: {'; '.join(differing)}. "
+            "Give another --workdir, or the config that it was started with"
+        )
+
+
+class Stop:
+    """Which signal, if any, asked the run to stop."""
+
+    def __init__(self):
+        self.signal: signal.Signals | None = None
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[Stop]:
+    """Turns SIGTERM and the first Ctrl-C into a request to stop; a second Ctrl-C interrupts."""
+    stop = Stop()
+
+    def request(number, _):
+        stop.signal = signal.Signals(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    previous = {s: signal.signal(s, request) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def crossed(before: int, after: int, every_kimg: float) -> bool:
+    """Whether the clock passed a multiple of so many thousand images."""
+    every = every_kimg * 1000
+    return before // every != after // every
+
+
+def compile_step(config, mesh, phase, state, batch, say) -> jax.stages.Compiled:
+    """Compiles the step of a phase, and says so: it takes a while, and nothing else is seen."""
+    began = time.monotonic()
+    size = phase.resolution
+    say(f"{size}x{size}: compiling the step for batches of {phase.batch_size} ...")
+    compiled = parallel.compile_step(make_train_step(config, phase), mesh, state, batch)
+    say(f"{size}x{size}: compiled in {time.monotonic() - began:.0f} s")
+    return compiled
+
+
+def sample_grid(
+    config: ml_collections.ConfigDict,
+    dataset: CoverDataset,
+    state: GanState,
+    phase: Phase,
+    images_seen: int,
+) -> Image.Image:
+    """A row of covers for each of the most frequent genres; a column has one latent."""
+    counts = dataset.genre_counts()
+    genres = np.sort(np.argsort(-counts, kind="stable")[:GRID_ROWS])
+    columns = config.grid_columns
+    latents = sampling.fixed_latents(config.seed, 0, columns, config.latent_size)
+    covers = [
+        sampling.generate(
+            config,
+            state.generator_ema,
+            latents,
+            encode_genres([[genre]] * columns, len(dataset.genres)),
+            phase.resolution,
+            phase.alpha(images_seen),
+        )
+        for genre in genres
+    ]
+    # One size throughout the run, so that the grids make an animation.
+    cell = max(GRID_CELL, config.resolution)
+    names = [dataset.genres[genre] for genre in genres]
+    return grid(np.concatenate(covers), columns, cell, names)

@@ -1,0 +1,227 @@
+"""What a person sees of a run: progress bar, log, metrics, TensorBoard, sample grids."""
+
+import contextlib
+import datetime
+import json
+import math
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tensorboardX
+from PIL import Image
+from tqdm import tqdm
+
+from dac.covers.images import save_animation, save_picture
+from dac.training.schedule import Phase
+
+MAX_FRAMES = 120  # of progress.gif
+
+
+class Monitor:
+    """Reports a run, from wherever it is resumed.
+
+    Files in the run directory: `train.log`, `metrics.jsonl` (a line for each tick, means over
+    it), `tensorboard/`, `samples/` (a grid for each tick) and, at the end, `progress.gif`.
+    """
+
+    def __init__(self, workdir: Path, run: tuple[Phase, ...], cost: Callable[[int], float]):
+        """Starts reporting.
+
+        Args:
+          workdir: run directory; it exists.
+          run: the phases.
+          cost: relative cost of an image at a resolution; for the time that remains.
+        """
+        self._workdir, self._run, self._cost = workdir, run, cost
+        self._log = (workdir / "train.log").open("a", encoding="utf-8")
+        self._bar = None
+        self._board = None
+        self._tick = {"count": 0, "sums": {}}
+        self._elapsed = 0.0
+        self._seconds_per_cost = None
+
+    def start(self, images_seen: int, saved: dict[str, Any] | None) -> None:
+        """Begins at a moment of the clock; drops what was reported after it.
+
+        Args:
+          images_seen: the clock.
+          saved: what `snapshot` gave at that moment, or None at the start of a run.
+        """
+        if saved:
+            self._tick, self._elapsed = saved["tick"], saved["elapsed"]
+            self._seconds_per_cost = saved["seconds_per_cost"]
+        metrics = self._workdir / "metrics.jsonl"
+        if metrics.exists():
+            self._drop_after(metrics, images_seen)
+        (self._workdir / "samples").mkdir(exist_ok=True)
+        for path in self._grids():
+            if int(path.stem) > images_seen:
+                path.unlink()
+        self._board = tensorboardX.SummaryWriter(
+            str(self._workdir / "tensorboard"), purge_step=images_seen + 1
+        )
+        self._metrics = metrics.open("a", encoding="utf-8")
+        if sys.stderr.isatty():
+            self._bar = tqdm(
+                total=self._run[-1].end,
+                initial=images_seen,
+                bar_format="{percentage:3.0f}% {bar} {desc}",
+                dynamic_ncols=True,
+            )
+        self._tick_elapsed, self._tick_images = self._elapsed, images_seen
+        self._resumed_at = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Prints a line, and logs it."""
+        tqdm.write(text, file=sys.stderr) if self._bar else print(text, file=sys.stderr, flush=True)
+        self._write_log(text)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Takes what is done meanwhile (compiling, sampling) out of the speed and the ETA."""
+        began = time.monotonic()
+        yield
+        self._resumed_at += time.monotonic() - began
+
+    def add(self, phase: Phase, step: int, images_seen: int, metrics: dict[str, Any]) -> None:
+        """Takes in the metrics of one step; waits until they are computed.
+
+        Raises:
+          FloatingPointError: one of them is NaN or infinite.
+        """
+        for name, value in jax.device_get(metrics).items():
+            if not np.isfinite(value):
+                raise FloatingPointError(
+                    f"{name} is {value} at step {step} "
+                    f"({images_seen:,} images seen, {phase.resolution}x{phase.resolution})"
+                )
+            self._tick["sums"][name] = self._tick["sums"].get(name, 0.0) + float(value)
+        self._tick["count"] += 1
+        if self._bar:
+            self._bar.n = images_seen
+            self._bar.set_description_str(self._status(phase, images_seen))
+
+    def end_tick(self, phase: Phase, step: int, images_seen: int) -> None:
+        """Reports the tick that ends here: log line, `metrics.jsonl`, TensorBoard."""
+        means = {k: v / self._tick["count"] for k, v in sorted(self._tick["sums"].items())}
+        status = self._status(phase, images_seen)
+        losses = f"critic {means['critic_loss']:.3f}  generator {means['generator_loss']:.3f}"
+        line = {
+            "images_seen": images_seen,
+            "step": step,
+            "resolution": phase.resolution,
+            "alpha": phase.alpha(images_seen),
+            **means,
+            "images_per_second": self._images_per_second(images_seen),
+            "training_seconds": self._training_seconds(),
+            "memory_gib": _memory_gib(),
+        }
+        self._metrics.write(json.dumps(line) + "\n")
+        self._metrics.flush()
+        for name, value in line.items():
+            if name != "images_seen":
+                self._board.add_scalar(name, value, images_seen)
+        self._write_log(f"{status}  {losses}")
+        if not self._bar:
+            print(f"{status}  {losses}", file=sys.stderr, flush=True)
+        seconds = self._training_seconds() - self._tick_elapsed
+        images = images_seen - self._tick_images
+        self._seconds_per_cost = seconds / (images * self._cost(phase.resolution))
+        self._tick = {"count": 0, "sums": {}}
+        self._tick_elapsed, self._tick_images = self._training_seconds(), images_seen
+
+    def add_grid(self, images_seen: int, picture: Image.Image) -> None:
+        """Keeps a sample grid: `samples/<images seen>.png` and TensorBoard."""
+        save_picture(picture, self._workdir / "samples" / f"{images_seen:010d}.png")
+        self._board.add_image("samples", np.asarray(picture), images_seen, dataformats="HWC")
+
+    def save_progress(self) -> Path:
+        """Writes `progress.gif` over the grids so far; returns its path."""
+        grids = self._grids()
+        every = math.ceil(len(grids) / MAX_FRAMES)
+        path = self._workdir / "progress.gif"
+        save_animation(grids[::-1][::every][::-1], path, milliseconds=150, last=3000)
+        return path
+
+    def snapshot(self) -> dict[str, Any]:
+        """What a checkpoint has to keep for `start`, as JSON values."""
+        return {
+            "tick": {"count": self._tick["count"], "sums": dict(self._tick["sums"])},
+            "elapsed": self._training_seconds(),
+            "seconds_per_cost": self._seconds_per_cost,
+        }
+
+    def close(self) -> None:
+        """Closes the files."""
+        if self._bar:
+            self._bar.close()
+        if self._board:
+            self._board.close()
+            self._metrics.close()
+        self._log.close()
+
+    def _grids(self) -> list[Path]:
+        found = (self._workdir / "samples").glob("*.png")
+        return sorted(path for path in found if path.stem.isdecimal())
+
+    def _training_seconds(self) -> float:
+        return self._elapsed + time.monotonic() - self._resumed_at
+
+    def _images_per_second(self, images_seen: int) -> float:
+        seconds = self._training_seconds() - self._tick_elapsed
+        return (images_seen - self._tick_images) / max(seconds, 1e-9)
+
+    def _status(self, phase: Phase, images_seen: int) -> str:
+        size, total = phase.resolution, self._run[-1].end
+        return (
+            f"{size}x{size} alpha {phase.alpha(images_seen):.2f}  "
+            f"{images_seen / 1000:.1f}/{total / 1000:.1f} kimg  "
+            f"{self._images_per_second(images_seen):.0f} images/s  "
+            f"ETA {self._remaining(phase, images_seen)}  {_memory_gib():.1f} GiB"
+        )
+
+    def _remaining(self, phase: Phase, images_seen: int) -> str:
+        rate = self._seconds_per_cost
+        if rate is None:
+            images = images_seen - self._tick_images
+            seconds = self._training_seconds() - self._tick_elapsed
+            rate = seconds / max(images * self._cost(phase.resolution), 1)
+        cost = sum(
+            max(p.end - max(p.start, images_seen), 0) * self._cost(p.resolution) for p in self._run
+        )
+        return str(datetime.timedelta(seconds=round(rate * cost)))
+
+    def _write_log(self, text: str) -> None:
+        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        self._log.write(f"{now} {text}\n")
+        self._log.flush()
+
+    @staticmethod
+    def _drop_after(metrics: Path, images_seen: int) -> None:
+        """Drops lines of a run that was killed after its last checkpoint; they come again."""
+        kept = []
+        for line in metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["images_seen"] <= images_seen:
+                    kept.append(line + "\n")
+            except ValueError:  # cut short by the kill
+                continue
+        temporary = metrics.with_suffix(".part")
+        temporary.write_text("".join(kept), encoding="utf-8")
+        os.replace(temporary, metrics)
+
+
+def _memory_gib() -> float:
+    """Peak memory: of the first accelerator, or of this process where there is none."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    if "peak_bytes_in_use" in stats:
+        return stats["peak_bytes_in_use"] / 2**30
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30

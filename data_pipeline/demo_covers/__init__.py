@@ -1,0 +1,1 @@
+"""The embedded default dataset: drawn album covers that need no network."""

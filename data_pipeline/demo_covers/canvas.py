@@ -1,0 +1,158 @@
+"""A square canvas measured in percent of its side, with the few strokes that covers are made of."""
+
+import functools
+import unicodedata
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+Colour = tuple[int, int, int]
+Point = tuple[float, float]
+
+# Drawn at twice the size of a 64x64 cover, so that edges come out smooth.
+SIDE = 128
+
+# Pillow's embedded font knows ASCII alone, so accents are drawn: strokes above the letter, in
+# eighths of the font size, x from the letter's middle and y up from the letter's top.
+MARKS: dict[str, tuple[tuple[Point, ...], ...]] = {
+    "\N{COMBINING GRAVE ACCENT}": (((-1.0, 1.6), (0.4, 0.5)),),
+    "\N{COMBINING ACUTE ACCENT}": (((1.0, 1.6), (-0.4, 0.5)),),
+    "\N{COMBINING CIRCUMFLEX ACCENT}": (((-1.1, 0.5), (0, 1.6), (1.1, 0.5)),),
+    "\N{COMBINING TILDE}": (((-1.4, 0.6), (-0.6, 1.3), (0.6, 0.7), (1.4, 1.4)),),
+    "\N{COMBINING DIAERESIS}": (((-1.9, 1.0), (-0.9, 1.0)), ((0.9, 1.0), (1.9, 1.0))),
+    "\N{COMBINING RING ABOVE}": (((-0.6, 0.9), (0, 1.6), (0.6, 0.9), (0, 0.3), (-0.6, 0.9)),),
+}
+
+
+def mix(a: Colour, b: Colour, share: float) -> Colour:
+    """Returns the colour that is `share` of the way from `a` to `b`."""
+    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+
+
+def luminance(colour: Colour) -> float:
+    """Returns how bright a colour looks, 0 to 255 (Rec. 601)."""
+    return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+
+
+class Canvas:
+    """A picture in the making. Places and lengths are percent of the side, y grows downwards."""
+
+    def __init__(self, ground: Colour):
+        self.image = Image.new("RGB", (SIDE, SIDE), ground)
+        self._pen = ImageDraw.Draw(self.image)
+
+    def polygon(self, points: list[Point], colour: Colour) -> None:
+        """Fills a polygon."""
+        self._pen.polygon([(_px(x), _px(y)) for x, y in points], fill=colour)
+
+    def rect(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
+        """Fills a box given by two corners."""
+        self.polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour)
+
+    def disc(self, x: float, y: float, rx: float, colour: Colour, ry: float | None = None) -> None:
+        """Fills a disc, or an ellipse if `ry` is given, around (x, y)."""
+        ry = rx if ry is None else ry
+        box = (_px(x - rx), _px(y - ry), _px(x + rx), _px(y + ry))
+        self._pen.ellipse(box, fill=colour)
+
+    def line(self, points: list[Point], width: float, colour: Colour) -> None:
+        """Draws a line through points."""
+        self._pen.line(
+            [(_px(x), _px(y)) for x, y in points], fill=colour, width=_stroke(width), joint="curve"
+        )
+
+    def gradient(self, y0: float, y1: float, colours: list[Colour]) -> None:
+        """Fills the full width from y0 to y1 with colours that run evenly from top to bottom."""
+        top, bottom = round(_px(y0)), round(_px(y1))
+        at = np.linspace(0, len(colours) - 1, bottom - top)
+        column = [np.interp(at, range(len(colours)), c) for c in zip(*colours, strict=True)]
+        strip = Image.fromarray(np.stack(column, axis=-1)[:, None].round().astype(np.uint8))
+        self.image.paste(strip.resize((SIDE, bottom - top), Image.Resampling.NEAREST), (0, top))
+
+    def text(
+        self,
+        words: str,
+        at: Point,
+        size: float,
+        colour: Colour,
+        *,
+        width: float = 84,
+        align: float = 0.5,
+        weight: float = 0,
+        spacing: float = 0,
+        slant: float = 0,
+        upwards: bool = False,
+    ) -> None:
+        """Writes words, made smaller where they would not fit.
+
+        Args:
+          words: what to write.
+          at: a point at half the height of the capitals.
+          size: the font's size.
+          colour: of the letters.
+          width: the most that the words may take.
+          align: the share of the words' width that lies left of `at`.
+          weight: added to the strokes on every side.
+          spacing: added between letters, as a share of the font's size.
+          slant: how far letters lean to the right, as a share of their height.
+          upwards: turns the words around `at` by a quarter, so that they are read upwards.
+        """
+        letters, marks = _parted(words)
+        whole, stroke = "".join(letters), round(_px(weight))
+
+        def place(font: ImageFont.FreeTypeFont, i: int) -> float:
+            """Returns where letter i begins, from the words' left end."""
+            return font.getlength(whole[:i]) + i * (font.size * spacing + stroke)
+
+        font = _font(round(_px(size)))
+        while font.size > 5 and place(font, len(whole)) > _px(width):
+            font = _font(round(font.size) - 1)
+        starts = [place(font, i) for i in range(len(whole) + 1)]
+
+        x, y = _px(at[0]), _px(at[1])
+        if upwards:
+            x, y = SIDE - y, x
+        x -= starts[-1] * align
+        baseline = y + 0.36 * font.size
+        mask = Image.new("L", (SIDE, SIDE))
+        pen = ImageDraw.Draw(mask)
+        for letter, mark, start, end in zip(letters, marks, starts, starts[1:], strict=False):
+            pen.text((x + start, baseline), letter, 255, font, "ls", stroke_width=stroke)
+            top = baseline + font.getbbox(letter, anchor="ls")[1] - stroke
+            middle, eighth = x + (start + end - stroke) / 2, font.size / 8
+            for curve in MARKS.get(mark, ()):
+                path = [(middle + dx * eighth, top - dy * eighth) for dx, dy in curve]
+                pen.line(path, fill=255, width=max(1, round(0.7 * eighth + stroke / 2)))
+        if slant:
+            lean = (1, slant, -slant * y, 0, 1, 0)
+            mask = mask.transform(
+                mask.size, Image.Transform.AFFINE, lean, Image.Resampling.BILINEAR
+            )
+        if upwards:
+            mask = mask.transpose(Image.Transpose.ROTATE_90)
+        self.image.paste(colour, mask=mask)
+
+
+def _px(percent: float) -> float:
+    return percent * SIDE / 100
+
+
+def _stroke(percent: float) -> int:
+    return max(1, round(_px(percent)))
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size=size)
+
+
+def _parted(words: str) -> tuple[list[str], list[str]]:
+    """Parts words into letters and the mark above each, "" where there is none."""
+    letters, marks = [], []
+    for char in unicodedata.normalize("NFD", words):
+        if char in MARKS:
+            marks[-1] = char
+        else:
+            letters.append(char)
+            marks.append("")
+    return letters, marks

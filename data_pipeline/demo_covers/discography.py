@@ -1,0 +1,126 @@
+"""The made-up albums of the demo covers: who recorded what, when, in which genres.
+
+An album is a pure function of its index; nothing here knows how a cover looks.
+"""
+
+import dataclasses
+import random
+
+FIRST_YEAR, LAST_YEAR = 1950, 2025
+# The share of albums that carry a second genre.
+BLEND_RATE = 0.07
+
+
+@dataclasses.dataclass(frozen=True)
+class Album:
+    """What is known of an album. The first genre gives the cover its layout."""
+
+    album_id: str
+    genres: tuple[str, ...]
+    release_year: int
+    artist: str
+    title: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scene:
+    """How artists and albums of a genre are called: a pattern and the words that fill it."""
+
+    artist: str
+    artist_words: tuple[str, str]
+    title: str
+    title_words: tuple[str, str]
+
+
+# Accents stay within those that `canvas.MARKS` can draw.
+_SCENES = {
+    "ambient": _Scene(
+        "{} {}",
+        (
+            "Sól Nór Åse Lumi Halden Íra Vána Mirë Oslo Elara",
+            "Field Drift Hâze Tide Isle Vale Lune",
+        ),
+        "{} {}",
+        ("Slow Pale Still Far Soft Low Thin Last", "Water Light Snow Harbour Air Horizon Hours"),
+    ),
+    "bossa nova": _Scene(
+        "{} {}",
+        (
+            "João Luíza Caetana Zélia Téo Inês Nara Otávio Célia Raúl",
+            "Mar Verão Limão Jobá Sol Lua",
+        ),
+        "{} {}",
+        (
+            "Tarde Samba Noite Manhã Praia Chorinho",
+            "de Verão,azul,no Leblon,em Flor,do Mar,sem Fim",
+        ),
+    ),
+    "dub": _Scene(
+        "{} {}",
+        (
+            "King Prince Jah Scientist Mad Ras Doctor Sister",
+            "Echo Delay Roots Spring Tubbs Zion Bass",
+        ),
+        "{} {}",
+        (
+            "Heavy Lion Version Steppers Echo Wicked",
+            "Chamber,in Dub,Pressure,Station,Uprising,Rockers",
+        ),
+    ),
+    "folk": _Scene(
+        "{} {}",
+        (
+            "Wren Ansel Maeve Róisín Tam Edda Silas Brónagh Ída Rowan",
+            "Ash Hollow Burn Marsh Fenn Órla",
+        ),
+        "{} {}",
+        ("The Old Winter Harvest Orchard Home River", "Road Ballads Hill Songs Gate Mile"),
+    ),
+    "free jazz": _Scene(
+        "{} {}",
+        ("Ornell Cecil Thelma Albért Sonny René Archie Mingo", "Kole Rîver Shaw Dolph Cruz Ayle"),
+        "{} {}",
+        ("Free Blue Spirit Shape Open Out", "Forms,to Come,Ascent,Unit,Question,of Sound"),
+    ),
+    "punk": _Scene(
+        "The {} {}",
+        ("Dead Kid Bad Rat Nö Spit Cheap", "Boys Fits Ticks Rats Riots Züri Shots"),
+        "{} {}",
+        ("No Kill Burn Eat Hate Total", "Future Radio Manners Monday Rent Noise"),
+    ),
+    "synthwave": _Scene(
+        "{} {}",
+        ("Neon Laser Turbo Nova Mïdnight Cobra Chrome Hyper", "Rider Drive 84 Vice Grid Nights"),
+        "{} {}",
+        ("Night Electric Sunset Outrun Miami Digital", "Drive Dreams Heat City Horizon Love"),
+    ),
+    "thrash metal": _Scene(
+        "{}{}",
+        ("Blöd Iron Hell Grave Väder Skull Röt Dread Vömit", "axe wrath hämmer fang storm tör"),
+        "{} {}",
+        ("Kill Rust Eternal Burn Bleed Reign", "the Pit,in Blood,Hatred,by Fire,Abyss,the Weak"),
+    ),
+}
+
+GENRES = tuple(sorted(_SCENES))
+
+
+def album_of(index: int, seed: int = 0) -> Album:
+    """Returns album `index` of the discography of `seed`, the same whenever it is asked for."""
+    rng = random.Random(f"album {seed} {index}")
+    genres = rng.sample(GENRES, 2 if rng.random() < BLEND_RATE else 1)
+    sound, words = _SCENES[genres[0]], _SCENES[genres[-1]]
+    return Album(
+        album_id=f"demo-{index:05d}",
+        genres=tuple(genres),
+        # Any genre in any year: what a year looks like must not be told from the genre.
+        release_year=rng.randint(FIRST_YEAR, LAST_YEAR),
+        artist=_name(sound.artist, sound.artist_words, rng),
+        title=_name(words.title, words.title_words, rng),
+    )
+
+
+def _name(pattern: str, words: tuple[str, str], rng: random.Random) -> str:
+    """Fills a pattern with one word of each list; lists with phrases are parted by commas."""
+    choices = [w.split("," if "," in w else None) for w in words]
+    return pattern.format(*(rng.choice(c) for c in choices))
