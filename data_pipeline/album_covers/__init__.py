@@ -1,0 +1,1 @@
+"""The dataset of a collection of covers on disk."""

@@ -1,0 +1,189 @@
+"""Reads a collection on disk: pictures beside a `metadata.jsonl` (ImageFolder convention).
+
+The file may come from anyone: fields that make no sense count as missing, lines that cannot be
+used are reported with a reason, and no line reaches a file outside the folder.
+"""
+
+import functools
+import json
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+METADATA_FILE = "metadata.jsonl"
+
+CONVENTION = (
+    f"a folder of pictures with a {METADATA_FILE}: a JSON object a line, with file_name and, "
+    "where known, album_id, genres (a list), release_year, artist and title"
+)
+
+# The first sound recording; and far enough ahead for any release that is announced.
+MIN_YEAR, MAX_YEAR = 1860, 2100
+
+# "1988", "1988-05", "1988-05-01" and "1988-05-01T00:00:00Z".
+_DATE = re.compile(r"([0-9]{4})(-[0-9]{2}){0,2}(T.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class CoverRecord:
+    """One album and its picture.
+
+    Attributes:
+      path: the picture, an existing file inside the collection's folder.
+      file_name: the picture's name as the collection gives it.
+      line: line of `metadata.jsonl`, from 1.
+      album_id: unique in the collection.
+      genres: normalised, without repetitions; empty where unknown. A list without a genre says
+        as little as no list: an album that belongs to no genre at all is not a thing people note.
+      release_year: in [`MIN_YEAR`, `MAX_YEAR`], or None where unknown.
+      artist: None where unknown.
+      title: None where unknown.
+    """
+
+    path: str
+    file_name: str
+    line: int
+    album_id: str
+    genres: tuple[str, ...] = ()
+    release_year: int | None = None
+    artist: str | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A line, or the picture that it names, that cannot be used.
+
+    Attributes:
+      file_name: as the line gives it; None where it gives none.
+      line: line of `metadata.jsonl`, from 1.
+      reason: one word, such as "malformed_json", "outside_folder" or "missing".
+    """
+
+    file_name: str | None
+    line: int
+    reason: str
+
+
+def read_folder(folder: str | os.PathLike[str]) -> Iterator[CoverRecord | Skipped]:
+    """Yields what each line of a collection's `metadata.jsonl` gives, in order; no picture is read.
+
+    Blank lines give nothing. Of several lines that name one file or one album the first counts.
+
+    Raises:
+      FileNotFoundError: there is no such folder, or no `metadata.jsonl` in it.
+    """
+    metadata = Path(folder, METADATA_FILE)
+    if not metadata.is_file():
+        missing = METADATA_FILE if os.path.isdir(folder) else "such folder"
+        raise FileNotFoundError(f"No {missing}: {metadata}. A collection is {CONVENTION}.")
+
+    root = os.path.realpath(folder)
+    seen_paths: set[str] = set()
+    seen_albums: set[str] = set()
+    with metadata.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            fields = _parse(line)
+            if isinstance(fields, str):
+                yield Skipped(None, number, fields)
+                continue
+            file_name = fields.get("file_name")
+            if not isinstance(file_name, str) or not file_name.strip():
+                yield Skipped(None, number, "no_file_name")
+                continue
+            path, reason = _locate(root, file_name)
+            if reason is None and path in seen_paths:
+                reason = "duplicate_file"
+            if reason is None:
+                album_id = _album_id(fields.get("album_id"), file_name, seen_albums)
+                if album_id in seen_albums:
+                    reason = "duplicate_album"
+            if reason is not None:
+                yield Skipped(file_name, number, reason)
+                continue
+            seen_paths.add(path)
+            seen_albums.add(album_id)
+            yield CoverRecord(
+                path=path,
+                file_name=file_name,
+                line=number,
+                album_id=album_id,
+                genres=_genres(fields.get("genres")),
+                release_year=_year(fields.get("release_year")),
+                artist=clean_text(fields.get("artist")),
+                title=clean_text(fields.get("title")),
+            )
+
+
+def clean_text(value: Any) -> str | None:
+    """Returns text in NFC, on one line and without control characters; None if nothing is left."""
+    if not isinstance(value, str):
+        return None
+    # Lone surrogates (Cs), which JSON can spell, have no UTF-8.
+    printable = "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in value)
+    return " ".join(unicodedata.normalize("NFC", printable).split()) or None
+
+
+@functools.lru_cache(maxsize=4096)
+def normalize_genre(name: str) -> str | None:
+    """Returns the one spelling of a genre: `clean_text`, case folded; None if nothing is left."""
+    # Folding the decomposed form is Unicode's canonical caseless matching (D145).
+    return clean_text(unicodedata.normalize("NFD", clean_text(name) or "").casefold())
+
+
+def _parse(line: bytes) -> dict[str, Any] | str:
+    """Returns the object that a line holds, or the reason why it holds none."""
+    try:
+        fields = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError.
+        return "malformed_json"
+    return fields if isinstance(fields, dict) else "not_an_object"
+
+
+def _locate(root: str, file_name: str) -> tuple[str, str | None]:
+    """Returns a picture's real path and None, or anything and why it is not to be read."""
+    try:
+        path = os.path.realpath(os.path.join(root, file_name))
+        if os.path.isabs(file_name) or os.path.commonpath([root, path]) != root:
+            return path, "outside_folder"
+        # Devices and pipes could block the build for ever.
+        return path, None if stat.S_ISREG(os.stat(path).st_mode) else "not_a_file"
+    except FileNotFoundError:
+        return "", "missing"
+    except (OSError, ValueError):  # Null bytes, surrogates, too long, no permission.
+        return "", "unreadable"
+
+
+def _album_id(value: Any, file_name: str, taken: set[str]) -> str:
+    """Returns the given id, else the file's stem, else, if that is taken, the file's whole name."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    given = clean_text(value)
+    if given is not None:
+        return given
+    stem = clean_text(Path(file_name).stem)
+    return stem if stem is not None and stem not in taken else clean_text(file_name) or ""
+
+
+def _genres(value: Any) -> tuple[str, ...]:
+    """Returns the genres among the strings of a list; a plain string counts as a list of one."""
+    names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    genres = (normalize_genre(name) for name in names if isinstance(name, str))
+    return tuple(dict.fromkeys(genre for genre in genres if genre is not None))
+
+
+def _year(value: Any) -> int | None:
+    """Returns the year of a whole number or of an ISO date, None if it is none in range."""
+    if isinstance(value, str):
+        date = _DATE.fullmatch(value.strip())
+        value = int(date[1]) if date else None
+    if isinstance(value, float) and value.is_integer():  # Tables with gaps hold years as floats.
+        value = int(value)
+    return value if isinstance(value, int) and MIN_YEAR <= value <= MAX_YEAR else None

@@ -1,0 +1,245 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from data_pipeline.album_covers.album_covers_dataset_builder import AlbumCovers, make_example
+from data_pipeline.folder import Skipped, read_folder
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def draw(folder: Path, name: str, colour=RED, size=(96, 96)) -> None:
+    Image.new("RGB", size, colour).save(folder / name)
+
+
+def describe(folder: Path, *lines) -> None:
+    encoded = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    (folder / "metadata.jsonl").write_text("\n".join(encoded))
+
+
+def build(folder: Path, data_dir: Path, config: str | None = None, **options) -> AlbumCovers:
+    """Builds, and reads back from the files alone."""
+    builder = AlbumCovers(config=config, data_dir=data_dir)
+    options["manual_dir"] = folder
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(**options))
+    return tfds.builder_from_directory(builder.data_dir)
+
+
+def read_back(builder: tfds.core.DatasetBuilder) -> dict[str, dict]:
+    """Returns the examples of a dataset by album."""
+    return {example["album_id"].decode(): example for example in builder.as_data_source("train")}
+
+
+def skipped_lines(builder: tfds.core.DatasetBuilder) -> list[dict]:
+    lines = Path(builder.data_dir, "skipped.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "covers"
+    path.mkdir()
+    return path
+
+
+def test_a_cover_is_read_back_with_its_metadata(folder, tmp_path):
+    draw(folder, "a.png", GREEN)
+    describe(
+        folder,
+        {
+            "file_name": "a.png",
+            "album_id": "id",
+            "genres": ["Thrash Metal", "dub"],
+            "release_year": 1988,
+            "artist": "Árstíðir",
+            "title": "Title",
+        },
+    )
+    builder = build(folder, tmp_path)
+    example = read_back(builder)["id"]
+    assert example["image"].dtype == np.uint8
+    np.testing.assert_array_equal(example["image"], np.full((64, 64, 3), GREEN))
+    names = builder.info.features["genres"].feature.names
+    assert [names[genre] for genre in example["genres"]] == ["thrash metal", "dub"]
+    assert example["genres_known"]
+    assert example["release_year"] == 1988
+    assert example["artist"].decode() == "Árstíðir"
+    assert example["title"] == b"Title"
+
+
+def test_missing_fields_stay_missing(folder, tmp_path):
+    for name in ("bare", "null", "empty", "full"):
+        draw(folder, f"{name}.png")
+    describe(
+        folder,
+        {"file_name": "bare.png"},
+        {"file_name": "null.png", "genres": None, "release_year": None, "artist": None},
+        {"file_name": "empty.png", "genres": [], "artist": " ", "title": ""},
+        {"file_name": "full.png", "genres": ["dub"]},
+    )
+    examples = read_back(build(folder, tmp_path))
+    for name in ("bare", "null", "empty"):
+        example = examples[name]
+        assert list(example["genres"]) == []
+        assert not example["genres_known"]
+        assert example["release_year"] is None
+        assert example["artist"] is None
+        assert example["title"] is None
+    assert examples["full"]["genres_known"]
+
+
+def test_vocabulary_is_sorted_and_stored(folder, tmp_path):
+    for index, genre in enumerate(["Rock", "dub ", "rock", *"76543210"]):
+        draw(folder, f"{index}.png")
+        line = json.dumps({"file_name": f"{index}.png", "genres": [genre]})
+        with (folder / "metadata.jsonl").open("a") as metadata:
+            metadata.write(line + "\n")
+    builder = build(folder, tmp_path)
+    assert builder.info.features["genres"].feature.names == [*"01234567", "dub", "rock"]
+    genres = {album: list(example["genres"]) for album, example in read_back(builder).items()}
+    assert (genres["0"], genres["1"], genres["2"], genres["3"]) == ([9], [8], [9], [7])
+
+
+def test_a_collection_without_genres_builds(folder, tmp_path):
+    draw(folder, "a.png")
+    describe(folder, {"file_name": "a.png"})
+    builder = build(folder, tmp_path)
+    assert builder.info.features["genres"].feature.names == []
+    assert not read_back(builder)["a"]["genres_known"]
+
+
+def test_what_cannot_be_used_is_listed_and_counted_and_the_build_goes_on(folder, tmp_path):
+    draw(folder, "good.png", GREEN)
+    draw(folder, "last.png", BLUE)
+    (folder / "empty.jpg").touch()
+    (folder / "page.jpg").write_text("<html>not found</html>")
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "half.jpg")
+    half = (folder / "half.jpg").read_bytes()
+    (folder / "half.jpg").write_bytes(half[: len(half) // 2])
+    Image.new("1", (8_000, 8_000)).save(folder / "huge.png")
+    describe(
+        folder,
+        {"file_name": "good.png"},
+        {"file_name": "empty.jpg"},
+        {"file_name": "page.jpg"},
+        {"file_name": "half.jpg"},
+        {"file_name": "huge.png"},
+        {"file_name": "gone.jpg"},
+        {"file_name": "../secret.jpg"},
+        "{malformed",
+        {"file_name": "page.jpg", "album_id": "again"},
+        {"file_name": "last.png"},
+    )
+    builder = build(folder, tmp_path)
+    assert set(read_back(builder)) == {"good", "last"}
+    expected = {
+        "empty.jpg": "empty",
+        "page.jpg": "not_a_picture",
+        "half.jpg": "truncated",
+        "huge.png": "too_large",
+        "gone.jpg": "missing",
+        "../secret.jpg": "outside_folder",
+        None: "malformed_json",
+    }
+    listed = skipped_lines(builder)
+    assert {"file_name": "page.jpg", "line": 9, "reason": "duplicate_file"} in listed
+    assert {"file_name": None, "line": 8, "reason": "malformed_json"} in listed
+    listed = {
+        line["file_name"]: line["reason"] for line in listed if line["reason"] != "duplicate_file"
+    }
+    assert listed == expected
+    assert builder.info.metadata["covers"] == 2
+    assert builder.info.metadata["skipped"] == dict.fromkeys(
+        [*expected.values(), "duplicate_file"], 1
+    )
+
+
+def test_upscaled_covers_are_counted(folder, tmp_path):
+    draw(folder, "small.png", BLUE, (63, 200))
+    draw(folder, "exact.png", RED, (64, 64))
+    draw(folder, "large.jpg", RED, (600, 600))
+    describe(
+        folder, *({"file_name": f"{name}"} for name in ("small.png", "exact.png", "large.jpg"))
+    )
+    builder = build(folder, tmp_path)
+    assert read_back(builder)["small"]["image"].shape == (64, 64, 3)
+    assert builder.info.metadata["upscaled"] == 1
+    assert builder.info.metadata["covers"] == 3
+
+
+def test_sizes(folder, tmp_path):
+    draw(folder, "a.png", size=(300, 300))
+    describe(folder, {"file_name": "a.png"})
+    assert list(AlbumCovers.builder_configs) == ["64", "128", "256", "512"]
+    assert AlbumCovers(data_dir=tmp_path).builder_config.name == "64"
+    builder = build(folder, tmp_path, "128")
+    assert builder.info.features["image"].shape == (128, 128, 3)
+    assert read_back(builder)["a"]["image"].shape == (128, 128, 3)
+    assert builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD
+
+
+def test_the_dataset_does_not_depend_on_the_order_of_the_lines(folder, tmp_path):
+    lines = [{"file_name": f"{index}.png"} for index in range(150)]  # More than one chunk.
+    for index, line in enumerate(lines):
+        draw(folder, line["file_name"], (index, 0, 0), (8, 8))
+    describe(folder, *lines)
+    forward = list(build(folder, tmp_path / "forward").as_data_source("train"))
+    describe(folder, *reversed(lines))
+    backward = list(build(folder, tmp_path / "backward").as_data_source("train"))
+    assert len(forward) == 150
+    assert [example["album_id"] for example in forward] == [
+        example["album_id"] for example in backward
+    ]
+    for example in forward:
+        assert example["image"][0, 0, 0] == int(example["album_id"])
+
+
+def test_a_capped_build_keeps_its_counts(folder, tmp_path):
+    for name in ("a", "b", "c"):
+        draw(folder, f"{name}.png")
+    describe(folder, "[]", *({"file_name": f"{name}.png"} for name in ("a", "b", "c")))
+    builder = build(folder, tmp_path, max_examples_per_split=2)
+    assert builder.info.metadata["skipped"] == {"not_an_object": 1}
+    assert len(read_back(builder)) == 2
+    assert [line["reason"] for line in skipped_lines(builder)] == ["not_an_object"]
+
+
+def test_make_example_gives_an_example_or_a_reason(folder):
+    draw(folder, "a.png")
+    (folder / "b.png").write_text("no picture")
+    describe(folder, {"file_name": "a.png", "genres": ["dub"]}, {"file_name": "b.png"})
+    good, bad = read_folder(folder)
+    example, upscaled = make_example(good, 128)
+    assert upscaled
+    assert example["image"].startswith(b"\x89PNG")
+    assert example["genres"] == ["dub"]
+    assert make_example(good, 128) == (example, upscaled)
+    assert make_example(bad, 128) == Skipped("b.png", 2, "not_a_picture")
+    (folder / "a.png").unlink()
+    assert make_example(good, 128) == Skipped("a.png", 1, "unreadable")
+
+
+def test_errors_name_the_way_out(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"--manual_dir=.*metadata\.jsonl.*file_name"):
+        build(tmp_path / "nowhere", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"--manual_dir=.*metadata\.jsonl.*file_name"):
+        build(folder, tmp_path)
+    (folder / "page.jpg").write_text("no picture")
+    with pytest.raises(FileNotFoundError, match=r"No metadata\.jsonl: .*covers.*file_name"):
+        build(folder, tmp_path)
+    describe(folder)
+    with pytest.raises(ValueError, match=r"No usable cover in .*covers.*nothing.*file_name"):
+        build(folder, tmp_path)
+    describe(folder, "[]", {"file_name": "gone.jpg"})
+    with pytest.raises(ValueError, match=r"1 not_an_object, 1 missing"):
+        build(folder, tmp_path)
+    describe(folder, {"file_name": "page.jpg"})
+    with pytest.raises(ValueError, match=r"No usable cover in .*covers.*1 not_a_picture") as caught:
+        build(folder, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.glob("album_covers/64/*"))
