@@ -1,0 +1,1 @@
+"""Collects covers and builds datasets of them."""

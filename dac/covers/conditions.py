@@ -1,6 +1,7 @@
 """What is known of an album, as arrays: genre names to weights and back."""
 
 import difflib
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,20 +10,25 @@ from dac.errors import UserError
 
 
 def find_genres(vocabulary: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Returns the index of each genre name, whatever its case.
+    """Returns the index of each genre name, whatever its case, spacing and Unicode form.
 
     Raises:
       UserError: a name is not in the vocabulary; says the nearest that are.
     """
-    index = {genre.casefold(): i for i, genre in enumerate(vocabulary)}
+
+    def fold(name):
+        return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+
+    index = {fold(genre): i for i, genre in enumerate(vocabulary)}
     found = []
     for name in names:
-        key = " ".join(name.split()).casefold()
+        key = fold(name)
         if key not in index:
             nearest = difflib.get_close_matches(key, index, n=3, cutoff=0.4) or list(index)[:8]
+            names_of = ", ".join(vocabulary[index[n]] for n in nearest)
             raise UserError(
-                f"unknown genre {name!r:.60}; this run knows {len(vocabulary)} genres, the nearest: "
-                + ", ".join(vocabulary[index[n]] for n in nearest)
+                f"unknown genre {name!r:.60}; of the {len(vocabulary)} genres that this run was "
+                f"trained on, the nearest are: {names_of}"
             )
         found.append(index[key])
     return found

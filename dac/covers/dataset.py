@@ -141,11 +141,10 @@ class CoverDataset:
           `image` `[B, R, R, 3]` uint8, `genres` `[B, G]` float32, `genres_known` `[B]` bool.
         """
         indices = np.array([self._index(seed, images_seen + i) for i in range(batch_size)])
-        conditions = encode_genres([self._genres[i] for i in indices], len(self.genres))
-        return {"image": self.images(indices, resolution), **conditions}
+        return {"image": self.images(indices, resolution), **self.labels(indices)}
 
     def labels(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """Genres of some covers, as `encode_genres` gives them."""
+        """Returns the genres of covers, as `encode_genres` gives them."""
         return encode_genres([self._genres[i] for i in indices], len(self.genres))
 
     def images(self, indices: np.ndarray, resolution: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import math
 import os
 import signal
 import time
@@ -53,6 +54,7 @@ def train(
       UserError: the config is not possible, the directory holds another run, a loss became NaN,
         or something could not be read or written.
     """
+    check_config(config)
     run = phases(config)
     mesh = parallel.make_mesh(devices or jax.devices(), run)
     claim_workdir(workdir, config, dataset.identity)
@@ -143,6 +145,31 @@ def train(
         else:
             monitor.say(f"{total:,} images seen: done; animation: {monitor.save_progress()}")
     return stop.signal
+
+
+def check_config(config: ml_collections.ConfigDict) -> None:
+    """Checks what can be told from a config alone, before any work is done.
+
+    Raises:
+      UserError: a value is not possible.
+    """
+    phases(config)
+    above_zero = (
+        *("latent_size", "fmap_max", "ema_half_life_kimg", "tick_kimg", "checkpoint_kimg"),
+        *("grid_columns", "adam_epsilon"),
+    )
+    at_least_zero = ("seed", "keep_every_kimg", "gradient_penalty_weight", "drift_weight")
+    below_one = ("genre_drop_rate", "adam_b1", "adam_b2")
+    narrowest = config.resolution // 2
+    for names, valid, bound in (
+        (above_zero, lambda value: value > 0, "above 0"),
+        (at_least_zero, lambda value: value >= 0, "at least 0"),
+        (below_one, lambda value: 0 <= value < 1, "at least 0 and below 1"),
+        (["fmap_base"], lambda value: value >= narrowest, f"at least {narrowest}, for a width"),
+    ):
+        for name in names:
+            if not (math.isfinite(config[name]) and valid(config[name])):
+                raise UserError(f"config.{name} is {config[name]}; it must be {bound}")
 
 
 def claim_workdir(workdir: Path, config: ml_collections.ConfigDict, identity: dict) -> None:

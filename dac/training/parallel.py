@@ -21,13 +21,13 @@ def make_mesh(devices: Sequence[jax.Device], run: tuple[Phase, ...]) -> Mesh:
     """
     for phase in run:
         # Whole minibatch-stddev groups on each device, so that their number changes nothing.
-        unit = len(devices) * min(STDDEV_GROUP, phase.batch_size)
-        if phase.batch_size % unit:
-            nearest = max(round(phase.batch_size / unit), 1) * unit
+        size = phase.batch_size
+        unit = len(devices) * min(STDDEV_GROUP, size)
+        if size % unit:
             raise UserError(
-                f"config.batch_sizes has {phase.batch_size} at {phase.resolution}x"
-                f"{phase.resolution}, which {len(devices)} device(s) can't share in groups of "
-                f"{min(STDDEV_GROUP, phase.batch_size)}: take a multiple of {unit}, such as {nearest}"
+                f"config.batch_sizes has {size} at {phase.resolution}x{phase.resolution}, which "
+                f"{len(devices)} device(s) can't share in groups of {min(STDDEV_GROUP, size)}: "
+                f"take a multiple of {unit}, such as {max(round(size / unit), 1) * unit}"
             )
     return Mesh(np.asarray(devices), (DATA_AXIS,))
 

@@ -50,25 +50,29 @@ def phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
     """
     final = config.resolution
     if final < BASE_RESOLUTION or final & (final - 1):
-        lower = 2 ** max(final, BASE_RESOLUTION).bit_length() // 2
+        below = max(2 ** (max(final, 1).bit_length() - 1), BASE_RESOLUTION)
         raise UserError(
-            f"config.resolution is {final}; it must be a power of two from {BASE_RESOLUTION} up: "
-            f"try {lower} or {2 * lower}"
+            f"config.resolution is {final}; it must be a power of two from {BASE_RESOLUTION} up, "
+            f"such as {below} or {2 * below}"
         )
     sizes = resolutions(final)
-    for name in ("batch_sizes", "learning_rates", "fade_kimg", "stable_kimg"):
+    for name, above_zero in (
+        ("batch_sizes", True),
+        ("learning_rates", True),
+        ("fade_kimg", False),
+        ("stable_kimg", False),
+    ):
         values = config[name]
         if len(values) < len(sizes):
             raise UserError(
-                f"config.{name} has {len(values)} values; growing from 4x4 to {final}x{final} needs "
-                f"{len(sizes)}, one for each resolution {', '.join(map(str, sizes))}"
+                f"config.{name} has {len(values)} values; {final}x{final} needs {len(sizes)}, one "
+                f"for each resolution: {', '.join(map(str, sizes))}"
             )
-        lowest = 0 if name.endswith("kimg") else None
-        if not all(math.isfinite(v) and (v >= 0 if lowest == 0 else v > 0) for v in values):
-            raise UserError(
-                f"config.{name} is {tuple(values)}; "
-                f"every value must be {'at least' if lowest == 0 else 'above'} 0"
-            )
+        if not all(math.isfinite(v) and v >= 0 and (v or not above_zero) for v in values):
+            bound = "above" if above_zero else "at least"
+            raise UserError(f"config.{name} is {tuple(values)}; each value must be {bound} 0")
+    if not all(isinstance(size, int) for size in config.batch_sizes):
+        raise UserError(f"config.batch_sizes is {tuple(config.batch_sizes)}; give whole numbers")
     result, clock = [], 0
     for i, resolution in enumerate(sizes):
         batch_size = config.batch_sizes[i]

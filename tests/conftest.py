@@ -1,0 +1,51 @@
+"""Every test runs with strict dtype promotion and eight fake CPU devices."""
+
+import os
+
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import jax
+import ml_collections
+import pytest
+
+from configs import progan_genre
+from data_pipeline.demo_covers.demo_covers_dataset_builder import DemoCovers
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture
+def config() -> ml_collections.ConfigDict:
+    """The demo config, shrunken: 4x4 and 8x8, 320 images, a fade-in in the middle."""
+    config = progan_genre.get_config("demo")
+    config.update(
+        {
+            "resolution": 8,
+            "fmap_base": 16,
+            "fmap_max": 8,
+            "latent_size": 8,
+            "batch_sizes": (8, 8),
+            "learning_rates": (1e-3, 1e-3),
+            "fade_kimg": (0.0, 0.096),
+            "stable_kimg": (0.128, 0.096),
+            "ema_half_life_kimg": 0.1,
+            "tick_kimg": 0.064,
+            "checkpoint_kimg": 0.04,
+            "grid_columns": 2,
+        }
+    )
+    return config
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """A folder of TFDS datasets that holds 64 of the demo covers."""
+    folder = tmp_path_factory.mktemp("datasets")
+
+    class FewDemoCovers(DemoCovers):
+        name = "demo_covers"
+        num_covers = 64
+
+    FewDemoCovers(data_dir=folder).download_and_prepare()
+    return folder

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from dac.covers import images
+
+
+def test_to_uint8_clips_and_rounds():
+    values = np.array([-3.0, -1.0, 0.0, 1.0, 2.0, 0.003])
+    np.testing.assert_array_equal(images.to_uint8(values), [0, 0, 128, 255, 255, 128])
+
+
+def test_shrink_averages_blocks():
+    covers = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    expected = np.rint(covers[:, 4:8, 0:4].astype(float).mean(axis=(1, 2)))
+    np.testing.assert_array_equal(images.shrink(covers, 2)[:, 1, 0], expected)
+    assert images.shrink(covers, 8) is covers
+
+
+def test_grid_puts_each_cover_in_its_place():
+    covers = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.full((1, 2, 2, 3), 50, np.uint8)
+    picture = np.asarray(images.grid(covers, columns=2, cell=4))
+    assert picture.shape == (3 * 4 + 4 * 2, 2 * 4 + 3 * 2, 3)
+    for i in range(5):
+        row, column = divmod(i, 2)
+        top, left = 2 + row * 6, 2 + column * 6
+        assert (picture[top : top + 4, left : left + 4] == 50 * i).all()
+    labelled = images.grid(covers, 2, 4, ["dub", "a much longer label", "x"])
+    assert labelled.width > picture.shape[1] + 60
+
+
+def test_a_picture_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "grid.png"
+    images.save_picture(Image.new("RGB", (4, 4), "red"), path)
+    with pytest.raises(ValueError, match="compress"):
+        images.save_picture(Image.new("RGB", (4, 4)), path, compress_level=99)
+    with Image.open(path) as picture:
+        assert picture.getpixel((0, 0)) == (255, 0, 0)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_animation_has_every_frame(tmp_path):
+    frames = []
+    for i, colour in enumerate(("red", "lime", "blue")):
+        frames.append(tmp_path / f"{i}.png")
+        Image.new("RGB", (8, 8), colour).save(frames[-1])
+    images.save_animation(frames, tmp_path / "progress.gif", milliseconds=100, last=500)
+    with Image.open(tmp_path / "progress.gif") as animation:
+        assert animation.n_frames == 3
+        durations = []
+        for i in range(3):
+            animation.seek(i)
+            durations.append(animation.info["duration"])
+        assert durations == [100, 100, 500]
+        assert animation.convert("RGB").getpixel((0, 0)) == (0, 0, 255)

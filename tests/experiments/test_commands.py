@@ -1,0 +1,249 @@
+"""The commands as people run them: real processes, killed for real."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+from PIL import Image
+
+from dac.training.checkpoint import Checkpoints
+from dac.training.state import init_state
+
+PROJECT = Path(__file__).parents[2]
+
+# 4x4 and 8x8; a fade-in from 2,000 to 5,000 images seen of 7,000.
+TINY = {
+    "resolution": 8,
+    "fmap_base": 16,
+    "fmap_max": 8,
+    "latent_size": 8,
+    "batch_sizes": "(8,8)",
+    "learning_rates": "(1e-3,1e-3)",
+    "fade_kimg": "(0.,3.)",
+    "stable_kimg": "(2.,2.)",
+    "tick_kimg": 0.2,
+    "checkpoint_kimg": 0.3,
+    "grid_columns": 2,
+}
+FADE = (2000, 5000)
+END = 7000
+
+
+def command(door, *flags):
+    return [sys.executable, "-m", f"experiments.{door}", *flags]
+
+
+def environment():
+    """This process's, without its eight fake devices."""
+    return {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+
+
+def run(door, *flags):
+    return subprocess.run(
+        command(door, *flags),
+        cwd=PROJECT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def train_flags(workdir, data_dir, **overrides):
+    return (
+        "--config=configs/progan_genre.py:demo",
+        f"--workdir={workdir}",
+        f"--data_dir={data_dir}",
+        *(f"--config.{name}={value}" for name, value in (TINY | overrides).items()),
+    )
+
+
+def clock(workdir):
+    """Images seen at the last tick, as `metrics.jsonl` tells it."""
+    try:
+        lines = (workdir / "metrics.jsonl").read_text().splitlines()
+        return json.loads(lines[-1])["images_seen"]
+    except (FileNotFoundError, IndexError, ValueError):
+        return 0
+
+
+def start_and_signal(flags, workdir, moment, number):
+    """Trains in a process of its own; sends it a signal once the clock has come to a moment."""
+    process = subprocess.Popen(
+        command("train", *flags), cwd=PROJECT, env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 200
+    while clock(workdir) < moment:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    time.sleep(random.uniform(0, 0.2))
+    seen = clock(workdir)
+    process.send_signal(number)
+    _, printed = process.communicate(timeout=100)
+    return process.returncode, printed, seen
+
+
+def final_state(workdir):
+    saved = json.loads((workdir / "run.json").read_text())
+    config = ml_collections.ConfigDict(saved["config"])
+    checkpoints = Checkpoints(workdir, read_only=True)
+    template = init_state(config, len(saved["dataset"]["genres"]))
+    state, extra = checkpoints.restore(template, pytest.fail)
+    checkpoints.close()
+    return state, extra["tick"]
+
+
+def metrics(workdir):
+    """The lines of `metrics.jsonl` without what the machine's speed decides."""
+    timing = ("images_per_second", "training_seconds", "memory_gib")
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in timing} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, data_dir):
+    """A run that nothing interrupted."""
+    workdir = tmp_path_factory.mktemp("run") / "finished"
+    result = run("train", *train_flags(workdir, data_dir))
+    assert result.returncode == 0, result.stderr
+    assert "python -m experiments.sample" in result.stdout
+    return workdir
+
+
+def test_a_run_killed_five_times_ends_as_if_it_never_was(finished, data_dir, tmp_path):
+    flags = train_flags(tmp_path, data_dir)
+    moments = sorted([*random.sample(range(200, END - 1000, 200), 4), random.choice([3000, 4000])])
+    killed_at = []
+    for moment in moments:
+        code, printed, seen = start_and_signal(flags, tmp_path, moment, signal.SIGKILL)
+        assert code == -signal.SIGKILL, printed
+        killed_at.append(seen)
+    assert any(FADE[0] < seen < FADE[1] for seen in killed_at), killed_at
+    result = run("train", *flags)
+    assert result.returncode == 0, result.stderr
+    assert "resuming" in result.stderr
+
+    (state, tick), (expected, expected_tick) = final_state(tmp_path), final_state(finished)
+    assert int(state.images_seen) == END
+    assert tick == expected_tick
+    paths = jax.tree.leaves_with_path(expected)
+    for (path, a), b in zip(paths, jax.tree.leaves(state), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), (path, killed_at)
+    assert metrics(tmp_path) == metrics(finished)
+    for grid in (finished / "samples").iterdir():
+        assert (tmp_path / "samples" / grid.name).read_bytes() == grid.read_bytes()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_saves_says_so_and_ends(number, code, data_dir, tmp_path):
+    flags = train_flags(tmp_path, data_dir)
+    returned, printed, seen = start_and_signal(flags, tmp_path, 400, number)
+    assert returned == code, printed
+    saved = int(re.search(r"saved at ([\d,]+) images seen", printed)[1].replace(",", ""))
+    assert saved >= seen
+    assert (tmp_path / "checkpoints" / str(saved)).is_dir()
+    assert "Traceback" not in printed
+    assert "\r" not in printed  # plain lines, as this is not a terminal
+
+
+def test_the_same_seed_gives_the_same_picture(finished, tmp_path):
+    outputs = []
+    for name, seed in (("first", 1), ("second", 1), ("other", 2)):
+        out = tmp_path / f"{name}.png"
+        flags = (f"--workdir={finished}", "--genre=Thrash Metal", "--n=5", f"--out={out}")
+        result = run("sample", *flags, f"--seed={seed}")
+        assert result.returncode == 0, result.stderr
+        outputs.append(out.read_bytes())
+    assert outputs[0] == outputs[1] != outputs[2]
+    with Image.open(tmp_path / "first.png") as picture:
+        assert picture.width > 3 * 128
+
+
+def test_evaluate_reports_what_it_read(finished, data_dir):
+    result = run("evaluate", f"--workdir={finished}", f"--data_dir={data_dir}", "--n=40")
+    assert result.returncode == 0, result.stderr
+    report = json.loads((finished / "evaluation.json").read_text())
+    assert 0 <= report["genre_accuracy"] <= 1
+    assert len(report["genre_accuracy_by_genre"]) == 8
+    assert f"{report['genre_accuracy']:.1%}" in result.stdout
+
+
+def test_neither_door_imports_tensorflow_or_pytorch():
+    code = """
+import sys
+
+class Refuse:  # even where they are installed
+    def find_spec(self, name, path=None, target=None):
+        if name in ("tensorflow", "torch"):
+            raise SystemExit(f"{name} was imported")
+
+sys.meta_path.insert(0, Refuse())
+import experiments.sample, experiments.train
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
+def assert_one_line(result, *told):
+    assert result.returncode not in (0, -signal.SIGSEGV), result.stderr
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    for text in told:
+        assert text in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--config=configs/nope.py"], "configs/progan_genre.py"),
+        (["--config=configs/progan_genre.py:nope"], "demo"),
+        (["--config=configs/progan_genre.py:demo", "--config.nope=1"], "nope"),
+        (["--config=configs/progan_genre.py:demo", "--config.resolution=48"], "32 or 64"),
+        (["--config=configs/progan_genre.py", "--data_dir=/nowhere"], ":demo"),
+        ([], "--config"),
+    ],
+)
+def test_train_explains_bad_input_in_one_line(flags, told):
+    assert_one_line(run("train", *flags), told)
+
+
+def test_a_run_directory_that_cannot_be_written_is_explained(data_dir, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert_one_line(run("train", *train_flags(tmp_path / "file" / "run", data_dir)), "--workdir")
+
+
+def test_sample_explains_bad_input_in_one_line(finished, tmp_path):
+    run_flag = f"--workdir={finished}"
+    assert_one_line(run("sample", run_flag, "--genre=trash metal"), "thrash metal")
+    assert_one_line(run("sample", f"--workdir={tmp_path}"), "experiments.train")
+    assert_one_line(run("sample", run_flag, "--out=/nowhere/covers.png"), "/nowhere")
+    assert_one_line(run("sample", run_flag, "--n=0"), "n")
+
+
+def test_a_full_disk_loses_no_checkpoint(data_dir, tmp_path):
+    """On a file system of a few MiB, which takes a root user to mount."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system is not permitted here")
+    try:
+        flags = train_flags(disk / "run", data_dir, keep_every_kimg=0.001)
+        result = run("train", *flags)
+        assert_one_line(result, "No space left")
+        state, _ = final_state(disk / "run")
+        assert int(state.images_seen) > 0
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

@@ -1,0 +1,77 @@
+import hypothesis
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dac.networks import layers
+
+
+def draw(seed, *shape):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
+@hypothesis.settings(max_examples=8, deadline=None)
+@hypothesis.given(st.sampled_from([2, 4, 8]), st.integers(1, 3), st.integers(0, 99))
+def test_fused_resampling_equals_the_two_operations(size, width, seed):
+    x, kernel = draw(seed, 2, size, size, width), draw(seed + 1, 3, 3, width, 2)
+    np.testing.assert_allclose(
+        layers.upsample_conv(x, kernel), layers.conv(layers.upsample(x), kernel), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        layers.conv_downsample(x, kernel), layers.downsample(layers.conv(x, kernel)), atol=1e-5
+    )
+
+
+def test_conv_is_the_sum_over_taps():
+    x, kernel = draw(0, 1, 5, 4, 3), draw(1, 3, 3, 3, 2)
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    expected = np.zeros((1, 5, 4, 2))
+    for row in range(3):
+        for column in range(3):
+            expected += padded[:, row : row + 5, column : column + 4] @ np.asarray(
+                kernel[row, column]
+            )
+    np.testing.assert_allclose(layers.conv(x, kernel), expected, atol=1e-5)
+
+
+def test_upsample_repeats_and_downsample_averages():
+    x = jnp.arange(4.0).reshape(1, 2, 2, 1)
+    expected = [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
+    np.testing.assert_array_equal(layers.upsample(x)[0, :, :, 0], expected)
+    np.testing.assert_array_equal(layers.downsample(x), [[[[1.5]]]])
+
+
+def test_pixel_norm_gives_unit_mean_square():
+    normed = layers.pixel_norm(draw(0, 2, 3, 3, 16))
+    np.testing.assert_allclose(np.mean(np.square(normed), axis=-1), 1.0, rtol=1e-5)
+
+
+def test_minibatch_stddev_is_that_of_each_group_of_four():
+    x = np.asarray(draw(0, 8, 2, 2, 3))
+    out = np.asarray(layers.minibatch_stddev(jnp.asarray(x)))
+    np.testing.assert_array_equal(out[..., :3], x)
+    for group in (slice(0, 4), slice(4, 8)):
+        expected = np.sqrt(x[group].var(axis=0) + 1e-8).mean()
+        np.testing.assert_allclose(out[group, ..., 3], expected, rtol=1e-5)
+
+
+def test_minibatch_stddev_has_a_gradient_where_samples_are_equal():
+    gradient = jax.grad(lambda x: layers.minibatch_stddev(x).sum())(jnp.ones((4, 2, 2, 3)))
+    assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("width", [4, 64])
+def test_equalized_layers_keep_the_scale_whatever_the_width(width):
+    """With gain 1, unit inputs give unit outputs, by a factor at run time: weights are N(0, 1)."""
+    x = draw(0, 64, width)
+    dense = layers.EqualizedDense(256, gain=1.0)
+    variables = dense.init(jax.random.key(0), x)
+    assert abs(np.std(variables["params"]["kernel"]) - 1) < 0.1
+    assert abs(np.std(dense.apply(variables, x)) - 1) < 0.15
+    images = draw(1, 4, 8, 8, width)
+    conv = layers.EqualizedConv(64, gain=1.0)
+    variables = conv.init(jax.random.key(0), images)
+    assert abs(np.std(variables["params"]["kernel"]) - 1) < 0.1
+    assert abs(np.std(conv.apply(variables, images)[:, 1:-1, 1:-1]) - 1) < 0.15

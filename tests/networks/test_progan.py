@@ -1,0 +1,113 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dac.networks import layers, progan
+
+GENRES = 3
+
+
+@pytest.fixture(scope="module")
+def players():
+    generator, critic = progan.Generator(16, 64, 12), progan.Critic(16, 64, 12)
+    key = jax.random.key(0)
+    z, images = jnp.zeros((1, 12)), jnp.zeros((1, 16, 16, 3))
+    conditions = {"genres": jnp.zeros((1, GENRES)), "genres_known": jnp.zeros((1,), bool)}
+    return (
+        (generator, generator.init(key, z, conditions, 16, 1.0)["params"]),
+        (critic, critic.init(key, images, conditions, 16, 1.0)["params"]),
+    )
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    latents = jax.random.normal(jax.random.key(1), (4, 12))
+    genres = jnp.eye(GENRES)[jnp.array([0, 1, 2, 0])]
+    return latents, {"genres": genres, "genres_known": jnp.array([True, True, True, False])}
+
+
+def only_active(params, resolution):
+    """The modules that the resolution uses: the network must not miss the others."""
+    return {k: v for k, v in params.items() if k in progan.active_modules(resolution)}
+
+
+def test_feature_maps_are_the_papers():
+    widths = [progan.feature_maps(r, 8192, 512) for r in progan.resolutions(1024)]
+    assert widths == [512, 512, 512, 512, 256, 128, 64, 32, 16]
+
+
+def test_both_players_work_at_each_resolution_with_its_modules_alone(players, inputs):
+    (generator, g), (critic, c) = players
+    latents, conditions = inputs
+    for resolution in (4, 8, 16):
+        images = generator.apply(
+            {"params": only_active(g, resolution)}, latents, conditions, resolution, 0.3
+        )
+        assert images.shape == (4, resolution, resolution, 3)
+        scores = critic.apply(
+            {"params": only_active(c, resolution)}, images, conditions, resolution, 0.3
+        )
+        assert scores.shape == (4,)
+
+
+@pytest.mark.parametrize("resolution", [8, 16])
+def test_at_alpha_0_growth_changes_nothing(players, inputs, resolution):
+    (generator, g), (critic, c) = players
+    latents, conditions = inputs
+    before = generator.apply({"params": g}, latents, conditions, resolution // 2, 1.0)
+    grown = generator.apply({"params": g}, latents, conditions, resolution, 0.0)
+    np.testing.assert_allclose(grown, layers.upsample(before), atol=1e-6)
+    np.testing.assert_allclose(
+        critic.apply({"params": c}, grown, conditions, resolution, 0.0),
+        critic.apply({"params": c}, before, conditions, resolution // 2, 1.0),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("resolution", [8, 16])
+def test_at_alpha_1_the_old_rgb_layers_do_not_matter(players, inputs, resolution):
+    latents, conditions = inputs
+    images = jax.random.normal(jax.random.key(2), (4, resolution, resolution, 3))
+    for (network, params), name, x in zip(
+        players, ("to_rgb", "from_rgb"), (latents, images), strict=True
+    ):
+        old = f"{name}_{resolution // 2}x{resolution // 2}"
+        other = params | {old: jax.tree.map(lambda p: p + 1.0, params[old])}
+        first, second = (
+            network.apply({"params": p}, x, conditions, resolution, 1.0) for p in (params, other)
+        )
+        np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+def test_alpha_fades_the_picture_linearly(players, inputs):
+    generator, g = players[0]
+    start, middle, end = (
+        generator.apply({"params": g}, *inputs, 16, alpha) for alpha in (0.0, 0.25, 1.0)
+    )
+    np.testing.assert_allclose(middle, 0.75 * start + 0.25 * end, atol=1e-5)
+
+
+def test_conditions_reach_both_players_and_unknown_is_one_of_them(players, inputs):
+    (generator, g), (critic, c) = players
+    latents, conditions = inputs
+    same = jnp.broadcast_to(latents[:1], latents.shape)
+    images = generator.apply({"params": g}, same, conditions, 16, 1.0)
+    assert len({np.asarray(image).tobytes() for image in images}) == 4
+    scores = critic.apply({"params": c}, jnp.zeros((4, 16, 16, 3)), conditions, 16, 1.0)
+    assert len(set(np.asarray(scores).tolist())) == 4
+    # Where the genres are not known, what stands in their place is not read.
+    other = conditions | {"genres": conditions["genres"].at[3].set(jnp.array([0.0, 0.5, 0.5]))}
+    np.testing.assert_array_equal(
+        generator.apply({"params": g}, same, other, 16, 1.0)[3], images[3]
+    )
+
+
+def test_the_critic_projects_the_embedding(players, inputs):
+    """Scores of two conditions differ by the inner product with the embeddings' difference."""
+    critic, c = players[1]
+    images = jnp.broadcast_to(jax.random.normal(jax.random.key(3), (1, 16, 16, 3)), (4, 16, 16, 3))
+    known = {"genres": jnp.eye(GENRES)[jnp.array([0, 1, 2, 0])], "genres_known": jnp.ones(4, bool)}
+    half = known | {"genres": known["genres"].at[3].set(jnp.array([0.5, 0.5, 0.0]))}
+    scores = critic.apply({"params": c}, images, half, 16, 1.0)
+    np.testing.assert_allclose(scores[3], (scores[0] + scores[1]) / 2, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,106 @@
+import json
+import logging
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from dac.covers.dataset import CoverDataset, find_dataset
+from dac.errors import UserError
+from dac.training import loop
+from dac.training.checkpoint import Checkpoints, all_finite
+from dac.training.state import init_state
+
+
+@pytest.fixture
+def dataset(data_dir):
+    return CoverDataset(find_dataset(data_dir, "demo_covers", 8), memory_gib=1.0)
+
+
+def train(config, workdir, dataset):
+    return loop.train(config, workdir, dataset, jax.devices()[:1])
+
+
+def restore(config, workdir, dataset):
+    checkpoints = Checkpoints(workdir, read_only=True)
+    state, _ = checkpoints.restore(init_state(config, len(dataset.genres)), pytest.fail)
+    checkpoints.close()
+    return state
+
+
+def test_a_run_compiles_its_step_once_a_resolution_and_leaves_what_it_should(
+    config, tmp_path, dataset, caplog
+):
+    with jax.log_compiles(), caplog.at_level(logging.WARNING):
+        assert train(config, tmp_path, dataset) is None
+    compiled = [r for r in caplog.messages if "Finished XLA compilation of jit(train_step)" in r]
+    assert len(compiled) == 2, compiled
+
+    # 128 images at 4x4, 96 of fade-in and 96 stable at 8x8; a tick every 64.
+    ticks = [64, 128, 192, 256, 320]
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["images_seen"] for line in lines] == ticks
+    assert [line["resolution"] for line in lines] == [4, 4, 8, 8, 8]
+    assert [line["alpha"] for line in lines] == pytest.approx([1, 1, 64 / 96, 1, 1])
+    assert [line["step"] for line in lines] == [tick // 8 for tick in ticks]
+    assert sorted(int(p.stem) for p in (tmp_path / "samples").glob("*.png")) == ticks
+    with Image.open(tmp_path / "progress.gif") as animation:
+        assert animation.n_frames > 1
+    assert list((tmp_path / "tensorboard").glob("events.*"))
+    assert "ETA" in (tmp_path / "train.log").read_text()
+    state = restore(config, tmp_path, dataset)
+    assert (int(state.images_seen), int(state.step)) == (320, 40)
+
+    # A run that is complete stays as it is.
+    train(config, tmp_path, dataset)
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == len(ticks)
+
+
+def test_a_nan_stops_the_run_and_is_never_saved(config, tmp_path, dataset):
+    config.learning_rates = (1e-3, 1e25)
+    with pytest.raises(
+        UserError, match=r"at step \d+ .*last good checkpoint is .*/\d+\. "
+    ) as error:
+        train(config, tmp_path, dataset)
+    state = restore(config, tmp_path, dataset)
+    assert str(int(state.images_seen)) in str(error.value)
+    assert int(state.images_seen) >= 120
+    assert all_finite(state)
+
+
+def test_a_run_directory_of_another_config_is_refused(config, tmp_path, dataset):
+    loop.claim_workdir(tmp_path, config, dataset.identity)
+    loop.claim_workdir(tmp_path, config, dataset.identity)
+    config.fmap_max, config.seed = 16, 5
+    with pytest.raises(UserError, match="fmap_max: 8 there, 16 now") as error:
+        train(config, tmp_path, dataset)
+    assert "seed: 0 there, 5 now" in str(error.value)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_run_directory_of_another_dataset_is_refused(config, tmp_path, dataset):
+    loop.claim_workdir(tmp_path, config, dataset.identity | {"covers": 63})
+    with pytest.raises(UserError, match=r"dataset\.covers: 63 there, 64 now"):
+        train(config, tmp_path, dataset)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("genre_drop_rate", 1.5),
+        ("tick_kimg", 0.0),
+        ("ema_half_life_kimg", float("nan")),
+        ("fmap_base", 2),
+        ("latent_size", 0),
+    ],
+)
+def test_an_impossible_config_is_refused(config, field, value):
+    config[field] = value
+    with pytest.raises(UserError, match=field):
+        loop.check_config(config)
+
+
+def test_crossed_tells_multiples():
+    crossings = [loop.crossed(start, start + 8, 0.02) for start in range(0, 64, 8)]
+    np.testing.assert_array_equal(np.flatnonzero(crossings), [2, 4, 7])

@@ -1,0 +1,73 @@
+import hypothesis
+import hypothesis.strategies as st
+import jax.numpy as jnp
+import pytest
+
+from configs import default, progan_genre
+from dac.errors import UserError
+from dac.training.schedule import phase_at, phases
+
+KIMG = st.floats(0, 0.5)
+
+
+def test_the_base_config_is_the_papers_schedule():
+    config = default.get_config()
+    config.resolution = 1024
+    run = phases(config)
+    assert [p.resolution for p in run] == [4, 8, 16, 32, 64, 128, 256, 512, 1024]
+    assert [p.batch_size for p in run] == [128, 128, 128, 64, 32, 16, 8, 4, 4]
+    assert run[-1].learning_rate == 1.5e-3
+    whole_batches = pytest.approx(600_000, abs=128)
+    assert run[0].end == whole_batches
+    for phase in run[1:]:
+        assert phase.fade_end - phase.start == whole_batches
+        assert phase.end - phase.fade_end == whole_batches
+
+
+@hypothesis.given(
+    st.lists(st.tuples(st.sampled_from([1, 3, 4, 16]), KIMG, KIMG), min_size=3, max_size=3)
+)
+def test_the_clock_hits_every_boundary(by_resolution):
+    """Walked step by step, a run meets each start and each end of a fade-in exactly."""
+    config = default.get_config()
+    config.resolution = 16
+    config.batch_sizes, config.fade_kimg, config.stable_kimg = zip(*by_resolution, strict=True)
+    try:
+        run = phases(config)
+    except UserError:
+        assert not any(config.stable_kimg + config.fade_kimg[1:])
+        return
+    clock, met, last_alpha = 0, set(), 0.0
+    while clock < run[-1].end:
+        phase = phase_at(run, clock)
+        met.add(clock)
+        alpha = phase.alpha(clock)
+        assert float(phase.traced_alpha(jnp.int32(clock))) == pytest.approx(alpha, abs=1e-6)
+        assert 0 <= alpha <= 1
+        assert clock == phase.start or alpha >= last_alpha
+        assert (alpha == 0) == (clock == phase.start < phase.fade_end)
+        clock, last_alpha = clock + phase.batch_size, alpha
+    assert clock == run[-1].end
+    assert {p.start for p in run} <= met
+    assert {p.fade_end for p in run if p.fade_end < p.end} <= met
+    assert phase_at(run, clock) is run[-1]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("resolution", 48, "such as 32 or 64"),
+        ("resolution", 2, "such as 4 or 8"),
+        ("resolution", -8, "power of two"),
+        ("batch_sizes", (64, 64), "needs 4"),
+        ("batch_sizes", (64, 64, 0, 32), "above 0"),
+        ("batch_sizes", (64, 64, 1.5, 32), "whole numbers"),
+        ("fade_kimg", (0.0, float("nan"), 1.0, 1.0), "at least 0"),
+        ("stable_kimg", (3e6, 0.0, 0.0, 0.0), "clock"),
+    ],
+)
+def test_an_impossible_schedule_is_explained(field, value, told):
+    config = progan_genre.get_config("demo")
+    config[field] = value
+    with pytest.raises(UserError, match=told):
+        phases(config)
