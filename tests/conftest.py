@@ -42,10 +42,7 @@ def config() -> ml_collections.ConfigDict:
 def data_dir(tmp_path_factory):
     """A folder of TFDS datasets that holds 64 of the demo covers."""
     folder = tmp_path_factory.mktemp("datasets")
-
-    class FewDemoCovers(DemoCovers):
-        name = "demo_covers"
-        num_covers = 64
-
-    FewDemoCovers(data_dir=folder).download_and_prepare()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DemoCovers, "num_covers", 64)
+        DemoCovers(data_dir=folder).download_and_prepare()
     return folder

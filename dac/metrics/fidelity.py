@@ -74,7 +74,10 @@ def train_genre_reader(images: np.ndarray, weights: np.ndarray, seed: int) -> Ge
             logits = model.apply(params, _scale(batch))
             return optax.softmax_cross_entropy(logits, target).mean()
 
-        updates, state = optimizer.update(jax.grad(loss)(params), state)
+        gradients = jax.grad(loss)(params)
+        # Adam raises a float to an integer power, which strict promotion forbids.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = optimizer.update(gradients, state)
         return optax.apply_updates(params, updates), state
 
     random = np.random.default_rng(seed)

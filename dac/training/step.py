@@ -17,7 +17,13 @@ from dac.networks.progan import active_modules
 from dac.training import losses
 from dac.training.parallel import DATA_AXIS
 from dac.training.schedule import Phase
-from dac.training.state import GanState, Params, init_optimizer, make_optimizer, make_players
+from dac.training.state import (
+    GanState,
+    Params,
+    init_optimizer,
+    make_optimizer,
+    make_players,
+)
 
 Batch = dict[str, jax.Array]
 Step = Callable[[GanState, Batch], tuple[GanState, losses.Metrics]]
@@ -73,10 +79,13 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase) -> Step:
         fresh = init_optimizer(optimizer, params)
         state = jax.tree.map(lambda new, old: jnp.where(reset, new, old), fresh, state)
         gradients = jax.lax.pmean(gradients, DATA_AXIS)
-        for name in params:
-            updates, state[name] = optimizer.update(gradients[name], state[name], params[name])
-            params = params | {name: optax.apply_updates(params[name], updates)}
-        return params, state
+        updated = {}
+        # Adam raises a float to an integer power, which strict promotion forbids.
+        with jax.numpy_dtype_promotion("standard"):
+            for name, module in params.items():
+                updates, state[name] = optimizer.update(gradients[name], state[name], module)
+                updated[name] = optax.apply_updates(module, updates)
+        return updated, state
 
     def train_step(state: GanState, batch: Batch) -> tuple[GanState, losses.Metrics]:
         count = batch["image"].shape[0]

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -86,17 +88,15 @@ def test_find_takes_the_smallest_size_that_is_large_enough(tmp_path):
     assert find_dataset(tmp_path, "other", 4) is None
 
 
-def build(folder, covers):
-    class SomeDemoCovers(DemoCovers):
-        num_covers = covers
-
-    builder = SomeDemoCovers(data_dir=folder)
+def build(folder, covers, monkeypatch):
+    monkeypatch.setattr(DemoCovers, "num_covers", covers)
+    builder = DemoCovers(data_dir=folder)
     builder.download_and_prepare()
     return builder.data_path
 
 
-def test_a_corrupt_record_is_reported_with_the_way_out(tmp_path):
-    path = build(tmp_path, 8)
+def test_a_corrupt_record_is_reported_with_the_way_out(tmp_path, monkeypatch):
+    path = build(tmp_path, 8, monkeypatch)
     (records,) = path.glob("*.array_record-*")
     content = bytearray(records.read_bytes())
     for place in range(1000, len(content) - 100_000, 500):
@@ -106,6 +106,9 @@ def test_a_corrupt_record_is_reported_with_the_way_out(tmp_path):
         CoverDataset(path, 1.0).images(np.arange(8), 8)
 
 
-def test_an_empty_dataset_is_reported(tmp_path):
+def test_an_empty_dataset_is_reported(tmp_path, monkeypatch):
+    path = build(tmp_path, 4, monkeypatch)
+    info = path / "dataset_info.json"
+    info.write_text(re.sub(r'"shardLengths": \[\s*"4"', '"shardLengths": ["0"', info.read_text()))
     with pytest.raises(UserError, match="holds no covers"):
-        CoverDataset(build(tmp_path, 0), 1.0)
+        CoverDataset(path, 1.0)
