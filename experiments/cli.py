@@ -29,7 +29,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
             logging.debug("caused by", exc_info=error)
             _fail(str(error))
         except OSError as error:
-            _fail(f"{error.strerror or error}: {error.filename or 'while writing'}")
+            where = f": {error.filename}" if error.filename else ""
+            _fail(f"{error.strerror or error}{where}; put that right and run the command again")
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return INTERRUPTED

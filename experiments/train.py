@@ -47,6 +47,7 @@ def load_config() -> ml_collections.ConfigDict:
       UserError: there is none.
     """
     file = config_flags.get_config_filename(flags.FLAGS["config"])
+    file = file and file.split(":")[0]  # without the variant
     if not file or not Path(file).is_file():
         known = ", ".join(sorted(str(path) for path in Path("configs").glob("[a-z]*.py")))
         wrong = f"there is no config {file}" if file else "--config is missing"

@@ -91,10 +91,11 @@ def train(
             batch = dataset.batch(config.seed, images_seen, phase.batch_size, phase.resolution)
             return parallel.split(mesh, batch)
 
-        total, phase, pending = run[-1].end, None, None
-        batch = make_batch(clock) if clock < total else None
+        total, phase, pending, stopping = run[-1].end, None, None, None
+        with monitor.paused():
+            batch = make_batch(clock) if clock < total else None
         try:
-            while clock < total and not stop.signal:
+            while clock < total and not stopping:
                 if phase is None or clock == phase.end:
                     phase = phase_at(run, clock)
                     with monitor.paused():
@@ -109,9 +110,10 @@ def train(
                     monitor.add(*pending)
                 pending = phase, step, clock, metrics
 
-                last = clock == total or stop.signal
+                stopping = stop.signal  # read once: it may come at any moment
                 tick = crossed(before, clock, config.tick_kimg) or clock == total
-                checkpoint = crossed(before, clock, config.checkpoint_kimg) or last
+                checkpoint = crossed(before, clock, config.checkpoint_kimg)
+                checkpoint = checkpoint or clock == total or stopping
                 if tick or checkpoint:
                     monitor.add(*pending)
                     pending = None
@@ -137,14 +139,14 @@ def train(
                 "lower config.learning_rates"
             ) from error
         checkpoints.wait()
-        if stop.signal:
+        if stopping:
             monitor.say(
-                f"stopped by {stop.signal.name}: saved at {clock:,} images seen; "
+                f"stopped by {stopping.name}: saved at {clock:,} images seen; "
                 "the same command resumes"
             )
         else:
             monitor.say(f"{total:,} images seen: done; animation: {monitor.save_progress()}")
-    return stop.signal
+    return stopping
 
 
 def check_config(config: ml_collections.ConfigDict) -> None:

@@ -105,8 +105,8 @@ class Monitor:
             self._tick["sums"][name] = self._tick["sums"].get(name, 0.0) + float(value)
         self._tick["count"] += 1
         if self._bar:
-            self._bar.n = images_seen
-            self._bar.set_description_str(self._status(phase, images_seen))
+            self._bar.set_description_str(self._status(phase, images_seen), refresh=False)
+            self._bar.update(images_seen - self._bar.n)
 
     def end_tick(self, phase: Phase, step: int, images_seen: int) -> None:
         """Reports the tick that ends here: log line, `metrics.jsonl`, TensorBoard."""
