@@ -98,9 +98,12 @@ def load_run(workdir: Path, warn: Callable[[str], None]) -> Run:
         saved = json.loads(file.read_text(encoding="utf-8"))
         config = ml_collections.ConfigDict(saved["config"])
         genres = tuple(saved["dataset"]["genres"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} is damaged ({error!r:.80}); train again") from error
-    template = jax.eval_shape(lambda: init_state(config, len(genres)))
+        run = phases(config)
+        template = jax.eval_shape(lambda: init_state(config, len(genres)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{file} is damaged, or of another version ({error!r:.80}); train again"
+        ) from error
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     template = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), template
@@ -111,7 +114,7 @@ def load_run(workdir: Path, warn: Callable[[str], None]) -> Run:
     if restored is None:
         raise UserError(f"the run {workdir} has no checkpoint yet; train it for longer")
     images_seen = int(restored[0].images_seen)
-    phase = phase_at(phases(config), max(images_seen - 1, 0))
+    phase = phase_at(run, max(images_seen - 1, 0))
     return Run(
         config=config,
         genres=genres,

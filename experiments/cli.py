@@ -1,9 +1,11 @@
 """How every door treats the person at it: flags, one-line errors, exit codes."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+import jax
 from absl import app, flags, logging
 
 from dac.errors import UserError
@@ -18,9 +20,10 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     """
 
     def guarded(arguments: Sequence[str]) -> int | None:
-        # Libraries report every file they write; --verbosity=0 shows it.
+        # Libraries log every file they write, and the trace of each error that is reported here in
+        # one line; --verbosity=0 shows them.
         if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.ERROR)
+            logging.set_verbosity(logging.FATAL)
         if arguments[1:]:
             _fail(f"unexpected argument {arguments[1]!r}; flags are written --name=value")
         try:
@@ -29,20 +32,23 @@ def run(main: Callable[[], int | None]) -> NoReturn:
             logging.debug("caused by", exc_info=error)
             _fail(str(error))
         except OSError as error:
+            logging.debug("caused by", exc_info=error)
             where = f": {error.filename}" if error.filename else ""
             _fail(f"{error.strerror or error}{where}; put that right and run the command again")
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return INTERRUPTED
 
+    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", "~/.cache/duck_and_cover")
+    jax.config.update("jax_compilation_cache_dir", os.path.expanduser(cache))
     app.run(guarded, flags_parser=_parse)
 
 
 def _parse(arguments: Sequence[str]) -> list[str]:
     try:
         return flags.FLAGS(arguments)
-    except (flags.Error, OSError, AttributeError, TypeError, ValueError) as error:
-        # A config file's own error comes wrapped in the traceback's text: its last line tells.
+    except Exception as error:  # a config file is Python, and may raise anything
+        # Its own error comes wrapped in the traceback's text: the last line tells.
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         _fail(lines[-1] if "Traceback" in str(error) else " ".join(lines))
 

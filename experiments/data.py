@@ -27,7 +27,13 @@ def open_dataset(name: str, resolution: int) -> Path:
     path = find_dataset(data_dir, name, resolution)
     if path is None and name == DemoCovers.name:
         print(f"building the demo covers in {data_dir} ...", file=sys.stderr, flush=True)
-        DemoCovers(data_dir=data_dir).download_and_prepare()
+        try:
+            DemoCovers(data_dir=data_dir).download_and_prepare()
+        except Exception as error:  # TFDS wraps what the disk says in errors of its own
+            raise UserError(
+                f"the demo covers could not be built in {data_dir} ({error!r:.200}); "
+                "give another --data_dir"
+            ) from error
         path = find_dataset(data_dir, name, resolution)
     if path is None:
         raise UserError(

@@ -9,13 +9,15 @@ from absl import flags
 
 from dac import sampling
 from dac.covers.dataset import CoverDataset
+from dac.errors import UserError
 from dac.metrics import fidelity
 from experiments import cli, data
 
 WORKDIR = flags.DEFINE_string("workdir", None, "run directory", required=True)
 COUNT = flags.DEFINE_integer("n", 1000, "number of covers to generate", lower_bound=1)
-SEED = flags.DEFINE_integer("seed", 0, "of the covers and the classifier", lower_bound=0)
+SEED = flags.DEFINE_integer("seed", 0, "of the covers and the classifier", 0, 2**32 - 1)
 HELD_OUT = 0.2  # share of the real covers that the classifier is tested on
+MIN_REAL = 20
 MAX_REAL = 20_000  # real covers for the classifier
 
 
@@ -27,9 +29,18 @@ def main() -> None:
         data.open_dataset(run.config.dataset, run.config.resolution),
         run.config.dataset_memory_gib,
     )
+    if dataset.genres != run.genres:
+        raise UserError(
+            f"{dataset.path} has other genres than {workdir} was trained on; give the --data_dir "
+            "of the dataset that it was"
+        )
     random = np.random.default_rng(SEED.value)
     labels = dataset.labels(np.arange(len(dataset)))
     known = random.permutation(np.flatnonzero(labels["genres_known"]))[:MAX_REAL]
+    if len(known) < MIN_REAL:
+        raise UserError(
+            f"{dataset.path} has {len(known)} covers with genres; {MIN_REAL} are needed"
+        )
     test, train = np.split(known, [round(HELD_OUT * len(known))])
     images = {
         part: dataset.images(part_of, run.resolution)

@@ -12,7 +12,7 @@ from experiments import cli
 WORKDIR = flags.DEFINE_string("workdir", None, "run directory", required=True)
 GENRE = flags.DEFINE_list("genre", [], "genres of the album, separated by commas")
 COUNT = flags.DEFINE_integer("n", 16, "number of covers", lower_bound=1, upper_bound=10_000)
-SEED = flags.DEFINE_integer("seed", 0, "the same seed gives the same covers", lower_bound=0)
+SEED = flags.DEFINE_integer("seed", 0, "the same seed gives the same covers", 0, 2**32 - 1)
 OUT = flags.DEFINE_string("out", "covers.png", "picture to write")
 CELL = 128  # pixels: smaller covers are enlarged in the grid
 

@@ -32,7 +32,7 @@ def main() -> int:
         return cli.INTERRUPTED if stopped == signal.SIGINT else 0
     most_frequent = dataset.genres[dataset.genre_counts().argmax()]
     print(
-        f"sample grids: {workdir / 'samples'}\n"
+        f"sample grids: {workdir / 'samples'}, animation: {workdir / 'progress.gif'}\n"
         f"curves: tensorboard --logdir={workdir / 'tensorboard'}\n"
         "covers: python -m experiments.sample "
         f"--workdir={workdir} --genre='{most_frequent}' --n=16 --out=covers.png"
@@ -46,8 +46,9 @@ def load_config() -> ml_collections.ConfigDict:
     Raises:
       UserError: there is none.
     """
-    file = config_flags.get_config_filename(flags.FLAGS["config"])
-    file = file and file.split(":")[0]  # without the variant
+    flag = flags.FLAGS["config"]
+    # The name may end in :variant.
+    file = config_flags.get_config_filename(flag).split(":")[0] if flag.present else None
     if not file or not Path(file).is_file():
         known = ", ".join(sorted(str(path) for path in Path("configs").glob("[a-z]*.py")))
         wrong = f"there is no config {file}" if file else "--config is missing"

@@ -31,7 +31,7 @@ def find_genres(vocabulary: Sequence[str], names: Sequence[str]) -> list[int]:
                 f"trained on, the nearest are: {names_of}"
             )
         found.append(index[key])
-    return found
+    return list(dict.fromkeys(found))
 
 
 def encode_genres(

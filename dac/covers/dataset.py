@@ -71,6 +71,7 @@ class CoverDataset:
     Attributes:
       path: its folder.
       genres: names of the genres, by index.
+      size: side of its covers in pixels.
     """
 
     def __init__(self, path: Path, memory_gib: float):
@@ -102,6 +103,7 @@ class CoverDataset:
             raise UserError(
                 f"the dataset {self.path} holds no covers; build it again from a folder that does"
             )
+        self.size = int(builder.info.features["image"].shape[0])
         self.genres = tuple(builder.info.features["genres"].feature.names or ())
         if not self.genres:
             raise UserError(

@@ -4,6 +4,8 @@ A checkpoint is named by the images seen. Beside the state it holds what of the 
 tick has been measured so far, so that a resumed run logs what an unbroken one would have.
 """
 
+import contextlib
+import errno
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -64,15 +66,17 @@ class Checkpoints:
         """Writes a checkpoint in the background; waits only for the one before it.
 
         Args:
-          state: to be saved; copied to the host before this returns.
+          state: to be saved; its buffers may be donated as soon as this returns.
           images_seen: the clock.
           extra: JSON values to keep beside it.
 
         Raises:
-          UserError: this checkpoint or the one before it could not be written.
+          OSError: this checkpoint or the one before it could not be written.
         """
         if self.latest() == images_seen:
             return
+        # A copy, as on a CPU the writer reads the very memory that the next step takes.
+        state = jax.tree.map(jnp.copy, state)
         try:
             self._manager.save(
                 images_seen,
@@ -87,7 +91,7 @@ class Checkpoints:
         """Waits until what was saved is on disk.
 
         Raises:
-          UserError: it could not be written.
+          OSError: it could not be written.
         """
         try:
             self._manager.wait_until_finished()
@@ -149,16 +153,19 @@ class Checkpoints:
         self._manager.reload()
 
     def close(self) -> None:
-        """Ends the background writing."""
-        self._manager.close()
+        """Ends the background writing; its errors are those that `wait` tells."""
+        with contextlib.suppress(Exception):
+            self._manager.close()
 
-    def _unwritten(self, error: Exception) -> UserError:
+    def last_good(self) -> str:
+        """Says which checkpoint a run would resume from."""
         whole = [d.name for d in self.folder.glob("*") if d.name.isdecimal()]
-        kept = f"the last good one is {max(whole, key=int)}" if whole else "there is none before it"
-        return UserError(
-            f"a checkpoint could not be written to {self.folder} ({_first_line(error)}); {kept}; "
-            "make room there, then run the same command again to resume"
-        )
+        if not whole:
+            return "there is no checkpoint yet"
+        return f"the last good checkpoint is {self.folder / max(whole, key=int)}"
+
+    def _unwritten(self, error: Exception) -> OSError:
+        return OSError(errno.EIO, f"a checkpoint could not be written ({_first_line(error)})")
 
 
 def _first_line(error: Exception) -> str:

@@ -6,12 +6,12 @@ import json
 import math
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 from PIL import Image
@@ -57,6 +57,11 @@ def train(
     check_config(config)
     run = phases(config)
     mesh = parallel.make_mesh(devices or jax.devices(), run)
+    if dataset.size < config.resolution:
+        raise UserError(
+            f"the covers of {dataset.path} are {dataset.size}x{dataset.size}; lower "
+            f"config.resolution, which is {config.resolution}, or build larger ones"
+        )
     claim_workdir(workdir, config, dataset.identity)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(stop_signals())
@@ -92,60 +97,72 @@ def train(
             return parallel.split(mesh, batch)
 
         total, phase, pending, stopping = run[-1].end, None, None, None
-        with monitor.paused():
-            batch = make_batch(clock) if clock < total else None
+
+        def read_pending():
+            nonlocal pending
+            if pending:
+                step_metrics, pending = pending, None
+                monitor.add(*step_metrics)
+
+        def save():
+            read_pending()
+            if not all_finite(state):  # a loss shows it only one step later
+                raise FloatingPointError(f"a parameter is not finite at step {step}")
+            checkpoints.save(state, clock, monitor.snapshot())
+
         try:
             while clock < total and not stopping:
                 if phase is None or clock == phase.end:
                     phase = phase_at(run, clock)
                     with monitor.paused():
+                        batch = make_batch(clock)
                         train_step = compile_step(config, mesh, phase, state, batch, monitor.say)
 
                 state, metrics = train_step(state, batch)
                 before, clock, step = clock, clock + phase.batch_size, step + 1
                 # Made while the devices are at work.
-                batch = make_batch(clock) if clock < total else None
+                batch = make_batch(clock) if clock < phase.end else None
                 # Reading metrics waits for the devices: read those of the step before.
-                if pending:
-                    monitor.add(*pending)
+                read_pending()
                 pending = phase, step, clock, metrics
 
                 stopping = stop.signal  # read once: it may come at any moment
                 tick = crossed(before, clock, config.tick_kimg) or clock == total
                 checkpoint = crossed(before, clock, config.checkpoint_kimg)
                 checkpoint = checkpoint or clock == total or stopping
-                if tick or checkpoint:
-                    monitor.add(*pending)
-                    pending = None
                 if tick:
+                    read_pending()
                     monitor.end_tick(phase, step, clock)
                     with monitor.paused():
                         monitor.add_grid(clock, sample_grid(config, dataset, state, phase, clock))
                 if checkpoint:
                     with monitor.paused():
-                        if not all_finite(state):  # a loss shows it only one step later
-                            raise FloatingPointError(f"a parameter is not finite at step {step}")
-                        # A copy: the next step takes the state's memory while it is written.
-                        copy = jax.tree.map(jnp.copy, state)
-                        checkpoints.save(copy, clock, monitor.snapshot())
+                        save()
+            checkpoints.wait()
         except FloatingPointError as error:
             checkpoints.wait()
-            latest = checkpoints.latest()
-            good = "there is no checkpoint yet"
-            if latest is not None:
-                good = f"the last good checkpoint is {checkpoints.folder / str(latest)}"
             raise UserError(
-                f"{error}; {good}. The same command would repeat this: give a new --workdir and "
-                "lower config.learning_rates"
+                f"{error}; {checkpoints.last_good()}. The same command would repeat this: give "
+                "a new --workdir and lower config.learning_rates"
             ) from error
-        checkpoints.wait()
+        except (OSError, UserError) as error:
+            # A report, a cover or a checkpoint failed; the state is sound: save it if that works.
+            with contextlib.suppress(OSError, FloatingPointError):
+                save()
+                checkpoints.wait()
+            what = f"{error.strerror} in {workdir}" if isinstance(error, OSError) else error
+            raise UserError(
+                f"{what}; {checkpoints.last_good()}: put right what is wrong, by making room if "
+                "the disk is full, then the same command resumes"
+            ) from error
         if stopping:
             monitor.say(
                 f"stopped by {stopping.name}: saved at {clock:,} images seen; "
                 "the same command resumes"
             )
         else:
-            monitor.say(f"{total:,} images seen: done; animation: {monitor.save_progress()}")
+            monitor.save_progress()
+            monitor.say(f"{total:,} images seen: done")
     return stopping
 
 
@@ -160,13 +177,15 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         *("latent_size", "fmap_max", "ema_half_life_kimg", "tick_kimg", "checkpoint_kimg"),
         *("grid_columns", "adam_epsilon"),
     )
-    at_least_zero = ("seed", "keep_every_kimg", "gradient_penalty_weight", "drift_weight")
+    at_least_zero = ("gradient_penalty_weight", "drift_weight")
     below_one = ("genre_drop_rate", "adam_b1", "adam_b2")
     narrowest = config.resolution // 2
     for names, valid, bound in (
         (above_zero, lambda value: value > 0, "above 0"),
         (at_least_zero, lambda value: value >= 0, "at least 0"),
         (below_one, lambda value: 0 <= value < 1, "at least 0 and below 1"),
+        (["seed"], lambda value: 0 <= value < 2**32, "at least 0 and below 2^32"),
+        (["keep_every_kimg"], lambda value: value == 0 or value >= 0.001, "0 or at least 0.001"),
         (["fmap_base"], lambda value: value >= narrowest, f"at least {narrowest}, for a width"),
     ):
         for name in names:
@@ -191,23 +210,28 @@ def claim_workdir(workdir: Path, config: ml_collections.ConfigDict, identity: di
         if not os.access(workdir, os.W_OK):
             raise PermissionError(errno.EACCES, "it is not writable")
         found = json.loads(file.read_text(encoding="utf-8"))
+        if not all(isinstance(found[part], dict) for part in wanted):
+            raise ValueError("its parts are not objects")
     except OSError as error:
         raise UserError(
             f"the run directory {workdir} can't be used ({error.strerror or error}); "
             "give another --workdir"
         ) from error
-    except ValueError as error:
-        raise UserError(f"{file} is damaged; give another --workdir") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{file} is damaged; delete it and start the run with the config it had, or give "
+            "another --workdir"
+        ) from error
     differing = [
-        f"{part}.{field}: {found.get(part, {}).get(field)!r:.60} there, {value!r:.60} now"
+        f"{part}.{field}: {found[part].get(field)!r:.60} there, {value!r:.60} now"
         for part in wanted
         for field, value in wanted[part].items()
-        if found.get(part, {}).get(field) != value
+        if found[part].get(field) != value
     ]
     if differing:
         raise UserError(
             f"{workdir} holds a run that differs: {'; '.join(differing)}. "
-            "Give another --workdir, or the config that it was started with"
+            "Give another --workdir, or the config and the dataset that it was started with"
         )
 
 
@@ -224,8 +248,9 @@ def stop_signals() -> Iterator[Stop]:
     stop = Stop()
 
     def request(number, _):
-        stop.signal = signal.Signals(number)
+        stop.signal = stop.signal or signal.Signals(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.write(sys.stderr.fileno(), b"\nstopping after this step; Ctrl-C again stops at once\n")
 
     previous = {s: signal.signal(s, request) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -245,7 +270,7 @@ def compile_step(config, mesh, phase, state, batch, say) -> jax.stages.Compiled:
     """Compiles the step of a phase, and says so: it takes a while, and nothing else is seen."""
     began = time.monotonic()
     size = phase.resolution
-    say(f"{size}x{size}: compiling the step for batches of {phase.batch_size} ...")
+    say(f"{size}x{size}: compiling the step, for batches of {phase.batch_size} ...")
     compiled = parallel.compile_step(make_train_step(config, phase), mesh, state, batch)
     say(f"{size}x{size}: compiled in {time.monotonic() - began:.0f} s")
     return compiled

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import fcntl
 import json
 import math
 import os
@@ -14,12 +15,13 @@ from typing import Any
 
 import jax
 import numpy as np
-import tensorboardX
 from PIL import Image
 from tqdm import tqdm
 
 from dac.covers.images import save_animation, save_picture
+from dac.errors import UserError
 from dac.training.schedule import Phase
+from dac.training.tensorboard import Board
 
 MAX_FRAMES = 120  # of progress.gif
 
@@ -38,11 +40,21 @@ class Monitor:
           workdir: run directory; it exists.
           run: the phases.
           cost: relative cost of an image at a resolution; for the time that remains.
+
+        Raises:
+          UserError: another process is training in the directory.
         """
         self._workdir, self._run, self._cost = workdir, run, cost
         self._log = (workdir / "train.log").open("a", encoding="utf-8")
+        try:
+            fcntl.flock(self._log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"another process is training in {workdir}; wait for it, stop it, or give another "
+                "--workdir"
+            ) from error
         self._bar = None
-        self._board = None
+        self._board = self._metrics = None
         self._tick = {"count": 0, "sums": {}}
         self._elapsed = 0.0
         self._seconds_per_cost = None
@@ -64,9 +76,7 @@ class Monitor:
         for path in self._grids():
             if int(path.stem) > images_seen:
                 path.unlink()
-        self._board = tensorboardX.SummaryWriter(
-            str(self._workdir / "tensorboard"), purge_step=images_seen + 1
-        )
+        self._board = Board(self._workdir / "tensorboard", images_seen)
         self._metrics = metrics.open("a", encoding="utf-8")
         if sys.stderr.isatty():
             self._bar = tqdm(
@@ -125,9 +135,7 @@ class Monitor:
         }
         self._metrics.write(json.dumps(line) + "\n")
         self._metrics.flush()
-        for name, value in line.items():
-            if name != "images_seen":
-                self._board.add_scalar(name, value, images_seen)
+        self._board.add_scalars(images_seen, line)
         self._write_log(f"{status}  {losses}")
         if not self._bar:
             print(f"{status}  {losses}", file=sys.stderr, flush=True)
@@ -140,15 +148,15 @@ class Monitor:
     def add_grid(self, images_seen: int, picture: Image.Image) -> None:
         """Keeps a sample grid: `samples/<images seen>.png` and TensorBoard."""
         save_picture(picture, self._workdir / "samples" / f"{images_seen:010d}.png")
-        self._board.add_image("samples", np.asarray(picture), images_seen, dataformats="HWC")
+        self._board.add_image(images_seen, "samples", np.asarray(picture))
 
-    def save_progress(self) -> Path:
-        """Writes `progress.gif` over the grids so far; returns its path."""
+    def save_progress(self) -> None:
+        """Writes `progress.gif` over the grids so far."""
         grids = self._grids()
-        every = math.ceil(len(grids) / MAX_FRAMES)
-        path = self._workdir / "progress.gif"
-        save_animation(grids[::-1][::every][::-1], path, milliseconds=150, last=3000)
-        return path
+        if grids:
+            every = math.ceil(len(grids) / MAX_FRAMES)
+            path = self._workdir / "progress.gif"
+            save_animation(grids[::-1][::every][::-1], path, milliseconds=150, last=3000)
 
     def snapshot(self) -> dict[str, Any]:
         """What a checkpoint has to keep for `start`, as JSON values."""
@@ -159,13 +167,13 @@ class Monitor:
         }
 
     def close(self) -> None:
-        """Closes the files."""
+        """Closes the files; each was flushed as it was written."""
         if self._bar:
             self._bar.close()
-        if self._board:
-            self._board.close()
-            self._metrics.close()
-        self._log.close()
+        for file in (self._board, self._metrics, self._log):
+            with contextlib.suppress(OSError):  # a full disk has been reported by then
+                if file:
+                    file.close()
 
     def _grids(self) -> list[Path]:
         found = (self._workdir / "samples").glob("*.png")

@@ -68,7 +68,10 @@ def phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
                 f"config.{name} has {len(values)} values; {final}x{final} needs {len(sizes)}, one "
                 f"for each resolution: {', '.join(map(str, sizes))}"
             )
-        if not all(math.isfinite(v) and v >= 0 and (v or not above_zero) for v in values):
+        if not all(
+            isinstance(v, int | float) and 0 <= v < math.inf and (v or not above_zero)
+            for v in values
+        ):
             bound = "above" if above_zero else "at least"
             raise UserError(f"config.{name} is {tuple(values)}; each value must be {bound} 0")
     if not all(isinstance(size, int) for size in config.batch_sizes):

@@ -1,0 +1,48 @@
+"""Curves and pictures for TensorBoard, without TensorFlow or PyTorch."""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+# tensorboardX imports PyTorch where that is installed, for types that are not written here.
+sys.modules.setdefault("torch", None)
+from tensorboardX import summary  # noqa: E402
+from tensorboardX.event_file_writer import EventsWriter  # noqa: E402
+from tensorboardX.proto.event_pb2 import Event, SessionLog  # noqa: E402
+
+if sys.modules["torch"] is None:
+    del sys.modules["torch"]
+
+
+class Board:
+    """An event file that is written at once.
+
+    `tensorboardX.SummaryWriter` writes from a thread, which a full disk ends in silence and which
+    the next write then waits for.
+    """
+
+    def __init__(self, folder: Path, images_seen: int):
+        """Starts a file; TensorBoard drops what earlier ones hold from after `images_seen`."""
+        folder.mkdir(exist_ok=True)
+        self._writer = EventsWriter(str(folder / "events"))
+        start = SessionLog(status=SessionLog.START)
+        self._write(images_seen + 1, session_log=start)
+
+    def add_scalars(self, images_seen: int, values: dict[str, float]) -> None:
+        """Adds numbers by name."""
+        for name, value in values.items():
+            self._write(images_seen, summary=summary.scalar(name, value))
+
+    def add_image(self, images_seen: int, name: str, image: np.ndarray) -> None:
+        """Adds a picture `[H, W, 3]` uint8."""
+        self._write(images_seen, summary=summary.image(name, image, dataformats="HWC"))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._writer.close()
+
+    def _write(self, images_seen, **content):
+        self._writer.write_event(Event(step=images_seen, wall_time=time.time(), **content))
+        self._writer.flush()
