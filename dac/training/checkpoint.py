@@ -21,6 +21,7 @@ from dac.training.state import GanState
 
 FOLDER = "checkpoints"
 KEPT_LATEST = 2
+METADATA_BYTES = 2**19  # what a checkpoint takes beside its arrays; measured: 0.2 MiB
 
 _all_finite = jax.jit(
     lambda tree: jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]).all()
@@ -75,6 +76,13 @@ class Checkpoints:
         """
         if self.latest() == images_seen:
             return
+        # Orbax finds a full disk only in its threads, and reports it badly.
+        needed = sum(x.nbytes for x in jax.tree.leaves(state)) + METADATA_BYTES
+        if shutil.disk_usage(self.folder).free < needed:
+            raise OSError(
+                errno.ENOSPC,
+                f"No space left on device for a checkpoint of {needed / 2**20:.1f} MiB",
+            )
         # A copy, as on a CPU the writer reads the very memory that the next step takes.
         state = jax.tree.map(jnp.copy, state)
         try:
