@@ -1,24 +1,21 @@
 """Makes covers: a run directory in, pictures out."""
 
 import dataclasses
-import functools
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
 from dac.covers.conditions import encode_genres, find_genres
-from dac.covers.images import to_uint8
 from dac.errors import UserError
 from dac.training.checkpoint import FOLDER, Checkpoints
+from dac.training.samples import fixed_latents, generate
 from dac.training.schedule import phase_at, phases
-from dac.training.state import Params, init_state, make_players
+from dac.training.state import Params, init_state
+from dac.training.workdir import read_run
 
-RUN_FILE = "run.json"
 # Pictures are computed in batches of one size, so that one does not depend on how many are made.
 BATCH_SIZE = 16
 
@@ -86,24 +83,17 @@ def load_run(workdir: Path, warn: Callable[[str], None]) -> Run:
       UserError: there is no run in it, or no checkpoint yet.
     """
     workdir = Path(workdir)
-    file = workdir / RUN_FILE
-    if not file.is_file():
-        raise UserError(
-            f"{workdir} is not a run directory: it has no {RUN_FILE}; train first: "
-            "python -m experiments.train --config=configs/progan_genre.py:demo"
-        )
-    if not (workdir / FOLDER).is_dir():
-        raise UserError(f"the run {workdir} has no checkpoint yet; train it for longer")
+    config, dataset = read_run(workdir)
     try:
-        saved = json.loads(file.read_text(encoding="utf-8"))
-        config = ml_collections.ConfigDict(saved["config"])
-        genres = tuple(saved["dataset"]["genres"])
+        genres = tuple(dataset["genres"])
         run = phases(config)
         template = jax.eval_shape(lambda: init_state(config, len(genres)))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{file} is damaged, or of another version ({error!r:.80}); train again"
+            f"the run {workdir} is of another version of this program ({error!r:.80}); train again"
         ) from error
+    if not (workdir / FOLDER).is_dir():
+        raise UserError(f"the run {workdir} has no checkpoint yet; train it for longer")
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     template = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), template
@@ -123,40 +113,3 @@ def load_run(workdir: Path, warn: Callable[[str], None]) -> Run:
         resolution=phase.resolution,
         alpha=phase.alpha(images_seen),
     )
-
-
-def fixed_latents(seed: int, first: int, count: int, size: int) -> jax.Array:
-    """Latents `first` to `first + count` of the endless row of a seed; `[count, size]`."""
-    key = jax.random.key(seed)
-    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(first, first + count))
-    return jax.vmap(lambda k: jax.random.normal(k, (size,)))(keys)
-
-
-def generate(
-    config: ml_collections.ConfigDict,
-    params: Params,
-    latents: jax.Array,
-    conditions: dict[str, np.ndarray],
-    resolution: int,
-    alpha: float,
-) -> np.ndarray:
-    """Makes pictures, `[B, resolution, resolution, 3]` uint8.
-
-    Args:
-      config: of the run.
-      params: of the generator.
-      latents: `[B, Z]`.
-      conditions: as `encode_genres` gives them.
-      resolution: at which to generate.
-      alpha: of the fade-in.
-    """
-    generator, _ = make_players(config)
-    alpha = jnp.float32(alpha)
-    return to_uint8(
-        np.asarray(_generate(generator, params, latents, conditions, resolution, alpha))
-    )
-
-
-@functools.partial(jax.jit, static_argnames=("generator", "resolution"))
-def _generate(generator, params, latents, conditions, resolution, alpha):
-    return generator.apply({"params": params}, latents, conditions, resolution, alpha)

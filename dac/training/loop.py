@@ -1,8 +1,6 @@
 """The training loop: one readable function, and what it needs to stop and resume."""
 
 import contextlib
-import errno
-import json
 import math
 import os
 import signal
@@ -13,24 +11,17 @@ from pathlib import Path
 
 import jax
 import ml_collections
-import numpy as np
-from PIL import Image
 
-from dac import sampling
-from dac.covers.conditions import encode_genres
 from dac.covers.dataset import CoverDataset
-from dac.covers.images import grid
 from dac.errors import UserError
 from dac.networks.progan import multiply_adds
-from dac.training import parallel
+from dac.training import parallel, samples
 from dac.training.checkpoint import Checkpoints, all_finite
 from dac.training.monitor import Monitor
-from dac.training.schedule import Phase, phase_at, phases
-from dac.training.state import GanState, init_state
+from dac.training.schedule import phase_at, phases
+from dac.training.state import init_state
 from dac.training.step import make_train_step
-
-GRID_ROWS = 10  # genres in a sample grid: the most frequent ones
-GRID_CELL = 64  # pixels
+from dac.training.workdir import claim_workdir
 
 
 def train(
@@ -91,12 +82,11 @@ def train(
             f"{mesh.size} {mesh.devices[0].platform} device(s)"
         )
 
-        def make_batch(images_seen):
-            phase = phase_at(run, images_seen)
-            batch = dataset.batch(config.seed, images_seen, phase.batch_size, phase.resolution)
-            return parallel.split(mesh, batch)
-
         total, phase, pending, stopping = run[-1].end, None, None, None
+
+        def next_batch():
+            batch = dataset.batch(config.seed, clock, phase.batch_size, phase.resolution)
+            return parallel.split(mesh, batch)
 
         def read_pending():
             nonlocal pending
@@ -115,13 +105,13 @@ def train(
                 if phase is None or clock == phase.end:
                     phase = phase_at(run, clock)
                     with monitor.paused():
-                        batch = make_batch(clock)
+                        batch = next_batch()
                         train_step = compile_step(config, mesh, phase, state, batch, monitor.say)
 
                 state, metrics = train_step(state, batch)
                 before, clock, step = clock, clock + phase.batch_size, step + 1
-                # Made while the devices are at work.
-                batch = make_batch(clock) if clock < phase.end else None
+                # Made while the devices are at work; the next phase wants another size.
+                batch = next_batch() if clock < phase.end else None
                 # Reading metrics waits for the devices: read those of the step before.
                 read_pending()
                 pending = phase, step, clock, metrics
@@ -134,7 +124,10 @@ def train(
                     read_pending()
                     monitor.end_tick(phase, step, clock)
                     with monitor.paused():
-                        monitor.add_grid(clock, sample_grid(config, dataset, state, phase, clock))
+                        monitor.add_grid(
+                            clock,
+                            samples.sample_grid(config, dataset, state.generator_ema, phase, clock),
+                        )
                 if checkpoint:
                     with monitor.paused():
                         save()
@@ -193,48 +186,6 @@ def check_config(config: ml_collections.ConfigDict) -> None:
                 raise UserError(f"config.{name} is {config[name]}; it must be {bound}")
 
 
-def claim_workdir(workdir: Path, config: ml_collections.ConfigDict, identity: dict) -> None:
-    """Makes the run directory of a config, or checks that it is.
-
-    Raises:
-      UserError: it belongs to another config or dataset, or can't be written.
-    """
-    wanted = {"config": json.loads(config.to_json()), "dataset": identity}
-    file = workdir / sampling.RUN_FILE
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        if not file.exists():
-            temporary = file.with_suffix(".part")
-            temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-            os.replace(temporary, file)
-        if not os.access(workdir, os.W_OK):
-            raise PermissionError(errno.EACCES, "it is not writable")
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if not all(isinstance(found[part], dict) for part in wanted):
-            raise ValueError("its parts are not objects")
-    except OSError as error:
-        raise UserError(
-            f"the run directory {workdir} can't be used ({error.strerror or error}); "
-            "give another --workdir"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{file} is damaged; delete it and start the run with the config it had, or give "
-            "another --workdir"
-        ) from error
-    differing = [
-        f"{part}.{field}: {found[part].get(field)!r:.60} there, {value!r:.60} now"
-        for part in wanted
-        for field, value in wanted[part].items()
-        if found[part].get(field) != value
-    ]
-    if differing:
-        raise UserError(
-            f"{workdir} holds a run that differs: {'; '.join(differing)}. "
-            "Give another --workdir, or the config and the dataset that it was started with"
-        )
-
-
 class Stop:
     """Which signal, if any, asked the run to stop."""
 
@@ -274,32 +225,3 @@ def compile_step(config, mesh, phase, state, batch, say) -> jax.stages.Compiled:
     compiled = parallel.compile_step(make_train_step(config, phase), mesh, state, batch)
     say(f"{size}x{size}: compiled in {time.monotonic() - began:.0f} s")
     return compiled
-
-
-def sample_grid(
-    config: ml_collections.ConfigDict,
-    dataset: CoverDataset,
-    state: GanState,
-    phase: Phase,
-    images_seen: int,
-) -> Image.Image:
-    """A row of covers for each of the most frequent genres; a column has one latent."""
-    counts = dataset.genre_counts()
-    genres = np.sort(np.argsort(-counts, kind="stable")[:GRID_ROWS])
-    columns = config.grid_columns
-    latents = sampling.fixed_latents(config.seed, 0, columns, config.latent_size)
-    covers = [
-        sampling.generate(
-            config,
-            state.generator_ema,
-            latents,
-            encode_genres([[genre]] * columns, len(dataset.genres)),
-            phase.resolution,
-            phase.alpha(images_seen),
-        )
-        for genre in genres
-    ]
-    # One size throughout the run, so that the grids make an animation.
-    cell = max(GRID_CELL, config.resolution)
-    names = [dataset.genres[genre] for genre in genres]
-    return grid(np.concatenate(covers), columns, cell, names)

@@ -11,6 +11,7 @@ from dac.errors import UserError
 from dac.training import loop
 from dac.training.checkpoint import Checkpoints, all_finite
 from dac.training.state import init_state
+from dac.training.workdir import claim_workdir
 
 
 @pytest.fixture
@@ -70,8 +71,8 @@ def test_a_nan_stops_the_run_and_is_never_saved(config, tmp_path, dataset):
 
 
 def test_a_run_directory_of_another_config_is_refused(config, tmp_path, dataset):
-    loop.claim_workdir(tmp_path, config, dataset.identity)
-    loop.claim_workdir(tmp_path, config, dataset.identity)
+    claim_workdir(tmp_path, config, dataset.identity)
+    claim_workdir(tmp_path, config, dataset.identity)
     config.fmap_max, config.seed = 16, 5
     with pytest.raises(UserError, match="fmap_max: 8 there, 16 now") as error:
         train(config, tmp_path, dataset)
@@ -80,7 +81,7 @@ def test_a_run_directory_of_another_config_is_refused(config, tmp_path, dataset)
 
 
 def test_a_run_directory_of_another_dataset_is_refused(config, tmp_path, dataset):
-    loop.claim_workdir(tmp_path, config, dataset.identity | {"covers": 63})
+    claim_workdir(tmp_path, config, dataset.identity | {"covers": 63})
     with pytest.raises(UserError, match=r"dataset\.covers: 63 there, 64 now"):
         train(config, tmp_path, dataset)
 

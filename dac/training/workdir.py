@@ -1,0 +1,74 @@
+"""The run directory: whose it is, and what `run.json` in it says of the run."""
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+
+from dac.errors import UserError
+
+RUN_FILE = "run.json"
+
+
+def claim_workdir(workdir: Path, config: ml_collections.ConfigDict, identity: dict) -> None:
+    """Makes the run directory of a config, or checks that it is.
+
+    Raises:
+      UserError: it belongs to another config or dataset, or can't be written.
+    """
+    wanted = {"config": json.loads(config.to_json()), "dataset": identity}
+    file = workdir / RUN_FILE
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            temporary = file.with_suffix(".part")
+            temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+            os.replace(temporary, file)
+        if not os.access(workdir, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is not writable")
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if not all(isinstance(found[part], dict) for part in wanted):
+            raise ValueError("its parts are not objects")
+    except OSError as error:
+        raise UserError(
+            f"the run directory {workdir} can't be used ({error.strerror or error}); "
+            "give another --workdir"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{file} is damaged; delete it and start the run with the config it had, or give "
+            "another --workdir"
+        ) from error
+    differing = [
+        f"{part}.{field}: {found[part].get(field)!r:.60} there, {value!r:.60} now"
+        for part in wanted
+        for field, value in wanted[part].items()
+        if found[part].get(field) != value
+    ]
+    if differing:
+        raise UserError(
+            f"{workdir} holds a run that differs: {'; '.join(differing)}. "
+            "Give another --workdir, or the config and the dataset that it was started with"
+        )
+
+
+def read_run(workdir: Path) -> tuple[ml_collections.ConfigDict, dict[str, Any]]:
+    """Returns the config of the run in a directory and the identity of its dataset.
+
+    Raises:
+      UserError: there is no run in it.
+    """
+    file = workdir / RUN_FILE
+    if not file.is_file():
+        raise UserError(
+            f"{workdir} is not a run directory: it has no {RUN_FILE}; train first: "
+            "python -m experiments.train --config=configs/progan_genre.py:demo"
+        )
+    try:
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        return ml_collections.ConfigDict(saved["config"]), dict(saved["dataset"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is damaged ({error!r:.80}); train again") from error
