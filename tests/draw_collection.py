@@ -29,7 +29,8 @@ def main(folder: Path) -> None:
         name = f"images/{i:02d}.{'jpg' if mode in ('RGB', 'L', 'CMYK') else 'png'}"
         picture.convert(mode).save(folder / name)
         lines.append({"file_name": name, "genres": [GENRES[genre]], "release_year": 1970 + i})
-    (folder / "images" / "broken.jpg").write_bytes((folder / "images/00.jpg").read_bytes()[:900])
+    whole = (folder / "images/00.jpg").read_bytes()
+    (folder / "images" / "broken.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "images" / "empty.jpg").touch()
     lines += [{"file_name": f"images/{name}.jpg"} for name in ("broken", "empty", "missing")]
     lines.append({"file_name": "../outside.jpg"})
