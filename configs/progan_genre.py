@@ -32,8 +32,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if variant == "demo":
         config.dataset = "demo_covers"
         config.resolution = 32
-        config.fade_kimg = (0.0, 8.0, 5.0, 3.0)
-        config.stable_kimg = (16.0, 16.0, 8.0, 5.5)
+        config.fade_kimg = (0.0, 6.0, 5.0, 3.0)
+        config.stable_kimg = (16.0, 10.0, 6.0, 4.5)
         config.tick_kimg = 2.0
         config.checkpoint_kimg = 8.0
     elif variant == "cpu":

@@ -1,7 +1,8 @@
 """Checkpoints of a run: written in the background, kept by policy, restored newest whole one first.
 
-A checkpoint is named by the images seen. Beside the state it holds what of the clock's present
-tick has been measured so far, so that a resumed run logs what an unbroken one would have.
+A checkpoint is named by the images seen. Beside the state, which holds the clock, it has the
+config, the identity of the dataset with its genre vocabulary, and what of the present tick has been
+measured so far, so that a resumed run logs what an unbroken one would have.
 """
 
 import contextlib

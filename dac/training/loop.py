@@ -21,7 +21,7 @@ from dac.training.monitor import Monitor
 from dac.training.schedule import phase_at, phases
 from dac.training.state import init_state
 from dac.training.step import make_train_step
-from dac.training.workdir import claim_workdir
+from dac.training.workdir import claim_workdir, refuse_other_run, write_run
 
 
 def train(
@@ -53,7 +53,7 @@ def train(
             f"the covers of {dataset.path} are {dataset.size}x{dataset.size}; lower "
             f"config.resolution, which is {config.resolution}, or build larger ones"
         )
-    claim_workdir(workdir, config, dataset.identity)
+    identity = claim_workdir(workdir, config, dataset.identity)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(stop_signals())
         monitor = Monitor(
@@ -68,8 +68,10 @@ def train(
         restored = checkpoints.restore(state, lambda text: monitor.say(f"warning: {text}"))
         if restored:
             state, saved = restored
+            refuse_other_run(saved, identity, checkpoints.folder)
+        write_run(workdir, identity)
         clock, step = int(state.images_seen), int(state.step)
-        monitor.start(clock, saved if restored else None)
+        monitor.start(clock, saved["report"] if restored else None)
         if restored:
             monitor.say(f"resuming {workdir} at {clock:,} images seen, step {step}")
         generator_size, critic_size = (
@@ -98,7 +100,7 @@ def train(
             read_pending()
             if not all_finite(state):  # a loss shows it only one step later
                 raise FloatingPointError(f"a parameter is not finite at step {step}")
-            checkpoints.save(state, clock, monitor.snapshot())
+            checkpoints.save(state, clock, {**identity, "report": monitor.snapshot()})
 
         try:
             while clock < total and not stopping:

@@ -13,8 +13,18 @@ from dac.errors import UserError
 RUN_FILE = "run.json"
 
 
-def claim_workdir(workdir: Path, config: ml_collections.ConfigDict, identity: dict) -> None:
-    """Makes the run directory of a config, or checks that it is.
+def claim_workdir(
+    workdir: Path, config: ml_collections.ConfigDict, identity: dict[str, Any]
+) -> dict[str, Any]:
+    """Makes the directory of a run, or checks that it is that of the run.
+
+    Args:
+      workdir: run directory.
+      config: of the run.
+      identity: of its dataset.
+
+    Returns:
+      What `run.json` is to hold: `config` and `dataset`, as JSON values.
 
     Raises:
       UserError: it belongs to another config or dataset, or can't be written.
@@ -23,12 +33,10 @@ def claim_workdir(workdir: Path, config: ml_collections.ConfigDict, identity: di
     file = workdir / RUN_FILE
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        if not file.exists():
-            temporary = file.with_suffix(".part")
-            temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-            os.replace(temporary, file)
         if not os.access(workdir, os.W_OK):
             raise PermissionError(errno.EACCES, "it is not writable")
+        if not file.exists():
+            return wanted
         found = json.loads(file.read_text(encoding="utf-8"))
         if not all(isinstance(found[part], dict) for part in wanted):
             raise ValueError("its parts are not objects")
@@ -42,15 +50,32 @@ def claim_workdir(workdir: Path, config: ml_collections.ConfigDict, identity: di
             f"{file} is damaged; delete it and start the run with the config it had, or give "
             "another --workdir"
         ) from error
+    refuse_other_run(found, wanted, workdir)
+    return wanted
+
+
+def write_run(workdir: Path, run: dict[str, Any]) -> None:
+    """Writes `run.json`, with what `claim_workdir` returned."""
+    temporary = workdir / f"{RUN_FILE}.part"
+    temporary.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, workdir / RUN_FILE)
+
+
+def refuse_other_run(found: dict[str, Any], wanted: dict[str, Any], where: Path) -> None:
+    """Compares what was found of a run with what it would be now.
+
+    Raises:
+      UserError: they differ; names the fields.
+    """
     differing = [
-        f"{part}.{field}: {found[part].get(field)!r:.60} there, {value!r:.60} now"
+        f"{part}.{field}: {found[part].get(field)!r:.60} there, {wanted[part].get(field)!r:.60} now"
         for part in wanted
-        for field, value in wanted[part].items()
-        if found[part].get(field) != value
+        for field in found[part] | wanted[part]
+        if found[part].get(field) != wanted[part].get(field)
     ]
     if differing:
         raise UserError(
-            f"{workdir} holds a run that differs: {'; '.join(differing)}. "
+            f"{where} holds a run that differs: {'; '.join(differing)}. "
             "Give another --workdir, or the config and the dataset that it was started with"
         )
 

@@ -101,7 +101,7 @@ def final_state(workdir):
     template = init_state(config, len(saved["dataset"]["genres"]))
     state, extra = checkpoints.restore(template, pytest.fail)
     checkpoints.close()
-    return state, extra["tick"]
+    return state, extra["report"]["tick"]
 
 
 def metrics(workdir):

@@ -11,7 +11,7 @@ from dac.errors import UserError
 from dac.training import loop
 from dac.training.checkpoint import Checkpoints, all_finite
 from dac.training.state import init_state
-from dac.training.workdir import claim_workdir
+from dac.training.workdir import claim_workdir, write_run
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_nan_stops_the_run_and_is_never_saved(config, tmp_path, dataset):
 
 
 def test_a_run_directory_of_another_config_is_refused(config, tmp_path, dataset):
-    claim_workdir(tmp_path, config, dataset.identity)
+    write_run(tmp_path, claim_workdir(tmp_path, config, dataset.identity))
     claim_workdir(tmp_path, config, dataset.identity)
     config.fmap_max, config.seed = 16, 5
     with pytest.raises(UserError, match="fmap_max: 8 there, 16 now") as error:
@@ -80,8 +80,19 @@ def test_a_run_directory_of_another_config_is_refused(config, tmp_path, dataset)
     assert not (tmp_path / "checkpoints").exists()
 
 
+def test_a_checkpoint_tells_whose_it_is(config, tmp_path, dataset):
+    config.update({"fade_kimg": (0.0, 0.0), "stable_kimg": (0.064, 0.0)})
+    train(config, tmp_path, dataset)
+    (tmp_path / "run.json").unlink()
+    config.seed = 3
+    with pytest.raises(UserError, match=r"checkpoints holds a run .*seed: 0 there, 3 now"):
+        train(config, tmp_path, dataset)
+    config.seed = 0
+    train(config, tmp_path, dataset)
+
+
 def test_a_run_directory_of_another_dataset_is_refused(config, tmp_path, dataset):
-    claim_workdir(tmp_path, config, dataset.identity | {"covers": 63})
+    write_run(tmp_path, claim_workdir(tmp_path, config, dataset.identity | {"covers": 63}))
     with pytest.raises(UserError, match=r"dataset\.covers: 63 there, 64 now"):
         train(config, tmp_path, dataset)
 
