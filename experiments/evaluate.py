@@ -10,6 +10,7 @@ from absl import flags
 from dac import sampling
 from dac.covers.dataset import CoverDataset
 from dac.errors import UserError
+from dac.files import write_text
 from dac.metrics import fidelity
 from experiments import cli, data
 
@@ -71,7 +72,7 @@ def main() -> None:
         print(f"  {name:24.24s} {accuracy:6.1%}")
     print(f"  {'generated covers':24s} {result['genre_accuracy']:6.1%}  of {COUNT.value:,}")
     print(f"  {'real covers, held out':24s} {real:6.1%}  of {len(test):,}")
-    (workdir / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
+    write_text(workdir / "evaluation.json", json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import datetime
 import fcntl
 import json
 import math
-import os
 import resource
 import sys
 import time
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from dac.covers.images import save_animation, save_picture
 from dac.errors import UserError
+from dac.files import write_text
 from dac.training.schedule import Phase
 from dac.training.tensorboard import Board
 
@@ -221,9 +221,7 @@ class Monitor:
                     kept.append(line + "\n")
             except ValueError:  # cut short by the kill
                 continue
-        temporary = metrics.with_suffix(".part")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        os.replace(temporary, metrics)
+        write_text(metrics, "".join(kept))
 
 
 def _memory_gib() -> float:

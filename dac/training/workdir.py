@@ -9,6 +9,7 @@ from typing import Any
 import ml_collections
 
 from dac.errors import UserError
+from dac.files import write_text
 
 RUN_FILE = "run.json"
 
@@ -56,9 +57,7 @@ def claim_workdir(
 
 def write_run(workdir: Path, run: dict[str, Any]) -> None:
     """Writes `run.json`, with what `claim_workdir` returned."""
-    temporary = workdir / f"{RUN_FILE}.part"
-    temporary.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, workdir / RUN_FILE)
+    write_text(workdir / RUN_FILE, json.dumps(run, indent=2) + "\n")
 
 
 def refuse_other_run(found: dict[str, Any], wanted: dict[str, Any], where: Path) -> None:
