@@ -49,6 +49,7 @@ class Monitor:
         try:
             fcntl.flock(self._log, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self._log.close()
             raise UserError(
                 f"another process is training in {workdir}; wait for it, stop it, or give another "
                 "--workdir"
@@ -90,7 +91,10 @@ class Monitor:
 
     def say(self, text: str) -> None:
         """Prints a line, and logs it."""
-        tqdm.write(text, file=sys.stderr) if self._bar else print(text, file=sys.stderr, flush=True)
+        if self._bar:
+            tqdm.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
         self._write_log(text)
 
     @contextlib.contextmanager

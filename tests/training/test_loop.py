@@ -1,3 +1,4 @@
+import fcntl
 import json
 import logging
 
@@ -94,6 +95,22 @@ def test_a_checkpoint_tells_whose_it_is(config, tmp_path, dataset):
 def test_a_run_directory_of_another_dataset_is_refused(config, tmp_path, dataset):
     write_run(tmp_path, claim_workdir(tmp_path, config, dataset.identity | {"covers": 63}))
     with pytest.raises(UserError, match=r"dataset\.covers: 63 there, 64 now"):
+        train(config, tmp_path, dataset)
+
+
+def test_a_second_training_in_the_same_directory_is_refused(config, tmp_path, dataset):
+    with (tmp_path / "train.log").open("a") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another process is training"):
+            train(config, tmp_path, dataset)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_covers_smaller_than_the_resolution_are_refused(config, tmp_path, dataset):
+    config.update({"resolution": 128, "fmap_base": 64})
+    for name in ("batch_sizes", "learning_rates", "fade_kimg", "stable_kimg"):
+        config[name] = config[name] * 3
+    with pytest.raises(UserError, match=r"are 64x64; lower config\.resolution, which is 128"):
         train(config, tmp_path, dataset)
 
 
