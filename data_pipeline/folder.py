@@ -15,15 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dac.covers.conditions import MAX_YEAR, MIN_YEAR
+
 METADATA_FILE = "metadata.jsonl"
 
 CONVENTION = (
     f"a folder of pictures with a {METADATA_FILE}: a JSON object a line, with file_name and, "
     "where known, album_id, genres (a list), release_year, artist and title"
 )
-
-# The first sound recording; and far enough ahead for any release that is announced.
-MIN_YEAR, MAX_YEAR = 1860, 2100
 
 # "1988", "1988-05", "1988-05-01" and "1988-05-01T00:00:00Z".
 _DATE = re.compile(r"([0-9]{4})(-[0-9]{2}){0,2}(T.*)?")

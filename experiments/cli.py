@@ -39,6 +39,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
             print("interrupted", file=sys.stderr)
             return INTERRUPTED
 
+    for stream in (sys.stdout, sys.stderr):  # a terminal may not have the letters of every name
+        stream.reconfigure(errors="backslashreplace")
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", "~/.cache/duck_and_cover")
     jax.config.update("jax_compilation_cache_dir", os.path.expanduser(cache))
     app.run(guarded, flags_parser=_parse)

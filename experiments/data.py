@@ -4,7 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+import jax
 from absl import flags
+from jax.experimental import multihost_utils
 
 from dac.covers.dataset import find_dataset
 from dac.errors import UserError
@@ -25,7 +27,8 @@ def open_dataset(name: str, resolution: int) -> Path:
     """
     data_dir = Path(DATA_DIR.value).expanduser()
     path = find_dataset(data_dir, name, resolution)
-    if path is None and name == DemoCovers.name:
+    # The others of several processes wait while the first one builds.
+    if path is None and name == DemoCovers.name and jax.process_index() == 0:
         print(f"building the demo covers in {data_dir} ...", file=sys.stderr, flush=True)
         try:
             DemoCovers(data_dir=data_dir).download_and_prepare()
@@ -34,7 +37,8 @@ def open_dataset(name: str, resolution: int) -> Path:
                 f"the demo covers could not be built in {data_dir} ({error!r:.200}); "
                 "give another --data_dir"
             ) from error
-        path = find_dataset(data_dir, name, resolution)
+    multihost_utils.sync_global_devices("dataset")
+    path = path or find_dataset(data_dir, name, resolution)
     if path is None:
         raise UserError(
             f"the dataset {name} at {resolution}x{resolution} or larger is not in {data_dir}; "

@@ -3,7 +3,10 @@
 import os
 import tempfile
 
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+# Tests compile much and compute little: unoptimised machine code is made in half the time.
+os.environ["XLA_FLAGS"] = (
+    "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+)
 os.environ["JAX_PLATFORMS"] = "cpu"
 # What several tests compile alike is compiled once; the processes that tests start share it, too.
 _compiled = tempfile.TemporaryDirectory()

@@ -1,28 +1,145 @@
-"""What is known of an album, as arrays: genre names to weights and back."""
+"""What is known of an album, and the arrays that networks read it as."""
 
+import dataclasses
 import difflib
+import functools
 import unicodedata
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from dac.errors import UserError
 
+FIELDS = ("genres", "year", "artist", "title")
 
-def find_genres(vocabulary: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Returns the index of each genre name, whatever its case, spacing and Unicode form.
+# Years that a cover can have: from the first sound recording to far enough ahead for any release
+# that is announced. They are read as (year - YEAR_CENTRE) / YEAR_SPAN: small numbers for
+# those of most recorded music.
+MIN_YEAR, MAX_YEAR = 1860, 2100
+YEAR_CENTRE, YEAR_SPAN = 1980, 30
+
+# A name is read as a bag of hashed character n-grams: this takes any script, and no download.
+MAX_CHARACTERS = 64  # of a name; what comes after is not read
+TEXT_BUCKETS = 4096  # ids of n-grams; 0 stands for none
+_NUM_NGRAMS = 3 * MAX_CHARACTERS + 1  # n of one character, n + 1 of two, n of three
+_START, _END = "\x02", "\x03"  # mark a name's ends; no folded name holds controls
+_UNSEEN = ("Cc", "Cf", "Cs")  # Unicode categories
+
+
+@dataclasses.dataclass(frozen=True)
+class Album:
+    """What is known of an album; None where it is not.
+
+    Attributes:
+      genres: weights above 0 by index in the vocabulary; they need not sum to 1.
+      year: of release.
+      artist: name.
+      title: name of the album.
+    """
+
+    genres: Mapping[int, float] | None = None
+    year: int | None = None
+    artist: str | None = None
+    title: str | None = None
+
+
+def encode(
+    albums: Sequence[Album], fields: Sequence[str], num_genres: int
+) -> dict[str, np.ndarray]:
+    """Returns the arrays that the networks read for B albums.
+
+    Args:
+      albums: what is known of each.
+      fields: those of `FIELDS` that are wanted.
+      num_genres: size of the genre vocabulary, G.
+
+    Returns:
+      Of the fields asked for, `genres` `[B, G]` float32, rows that sum to 1; `year` `[B]` float32,
+      scaled; `artist` and `title` `[B, L]` int32, ids of n-grams, 0 where there is none. Beside
+      each, `<field>_known` `[B]` bool; where that is False, the values are 0.
+    """
+    arrays = {}
+    if "genres" in fields:
+        weights = np.zeros((len(albums), num_genres), np.float32)
+        for row, album in zip(weights, albums, strict=True):
+            for genre, weight in (album.genres or {}).items():
+                row[genre] = weight
+        total = weights.sum(axis=1, keepdims=True)
+        arrays["genres"] = np.divide(weights, total, out=weights, where=total > 0)
+        arrays["genres_known"] = total[:, 0] > 0
+    if "year" in fields:
+        years = [album.year for album in albums]
+        arrays["year_known"] = np.array([year is not None for year in years], bool)
+        scaled = [0.0 if year is None else (year - YEAR_CENTRE) / YEAR_SPAN for year in years]
+        arrays["year"] = np.array(scaled, np.float32)
+    for field in ("artist", "title"):
+        if field in fields:
+            ids = np.zeros((len(albums), _NUM_NGRAMS), np.int32)
+            for row, album in zip(ids, albums, strict=True):
+                ngrams = hash_name(getattr(album, field) or "")
+                row[: len(ngrams)] = ngrams
+            arrays[field] = ids
+            arrays[f"{field}_known"] = ids.any(axis=1)
+    return arrays
+
+
+def fold_name(name: str) -> str:
+    """Returns a name without what case, spacing and Unicode forms make differ; may be empty.
+
+    Characters that are not seen (controls, formats, broken surrogates) are left out.
+    """
+    seen = "".join(c for c in name if c.isspace() or unicodedata.category(c) not in _UNSEEN)
+    # Compatibility caseless matching: The Unicode Standard, section 3.13, D146.
+    folded = unicodedata.normalize("NFD", seen).casefold()
+    folded = unicodedata.normalize("NFKC", folded).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
+
+
+@functools.lru_cache(maxsize=2**16)
+def hash_name(name: str) -> np.ndarray:
+    """Returns the ids of a name's n-grams, uint16 in [1, TEXT_BUCKETS); none for a blank name."""
+    folded = fold_name(name)[:MAX_CHARACTERS]
+    if not folded:
+        return np.zeros(0, np.uint16)
+    marked = _START + folded + _END
+    ngrams = list(folded)  # the marks alone tell nothing
+    for size in (2, 3):
+        ngrams += [marked[i : i + size] for i in range(len(marked) - size + 1)]
+    return np.array([1 + zlib.crc32(n.encode()) % (TEXT_BUCKETS - 1) for n in ngrams], np.uint16)
+
+
+def find_genres(vocabulary: Sequence[str], names: Sequence[str]) -> dict[int, float]:
+    """Returns weights by index of genres that are named, whatever case, spacing and Unicode form.
+
+    Args:
+      vocabulary: names of the genres, by index.
+      names: those wanted, each with a weight if it ends in one, as in `dub=0.3`; otherwise 1.
 
     Raises:
-      UserError: a name is not in the vocabulary; says the nearest that are.
+      UserError: a name is not in the vocabulary (says the nearest that are) or comes twice, or a
+        weight is not a number above 0.
     """
 
     def fold(name):
         return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
     index = {fold(genre): i for i, genre in enumerate(vocabulary)}
-    found = []
+    found = {}
     for name in names:
-        key = fold(name)
+        key, weight = fold(name), 1.0
+        if key not in index and "=" in key:  # a genre's own name may hold one
+            key, _, text = key.rpartition("=")
+            key = key.strip()
+            try:
+                weight = float(text)
+            except ValueError:
+                weight = np.nan
+            if not 0 < weight < np.inf:
+                raise UserError(
+                    f"the weight of the genre {name!r:.60} must be a number above 0, such as "
+                    f"{key:.40}=0.5"
+                )
         if key not in index:
             nearest = difflib.get_close_matches(key, index, n=3, cutoff=0.4) or list(index)[:8]
             names_of = ", ".join(vocabulary[index[n]] for n in nearest)
@@ -30,25 +147,7 @@ def find_genres(vocabulary: Sequence[str], names: Sequence[str]) -> list[int]:
                 f"unknown genre {name!r:.60}; of the {len(vocabulary)} genres that this run was "
                 f"trained on, the nearest are: {names_of}"
             )
-        found.append(index[key])
-    return list(dict.fromkeys(found))
-
-
-def encode_genres(
-    genres: Sequence[Sequence[int] | None], vocabulary_size: int
-) -> dict[str, np.ndarray]:
-    """Returns the arrays that the networks read for B albums.
-
-    Args:
-      genres: indices of each album's genres; None or nothing where they are not known.
-      vocabulary_size: G.
-
-    Returns:
-      `genres` `[B, G]` float32, equal weights that sum to 1 over each album's genres, and
-      `genres_known` `[B]` bool.
-    """
-    weights = np.zeros((len(genres), vocabulary_size), np.float32)
-    for row, indices in zip(weights, genres, strict=True):
-        if indices is not None and len(indices):
-            row[np.asarray(indices)] = 1.0 / len(indices)
-    return {"genres": weights, "genres_known": weights.any(axis=1)}
+        if index[key] in found:
+            raise UserError(f"the genre {vocabulary[index[key]]!r} is given twice; give it once")
+        found[index[key]] = weight
+    return found

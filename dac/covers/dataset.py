@@ -4,6 +4,7 @@ Both builders write what `cover_features` says; `CoverDataset` reads it, without
 """
 
 import io
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 from PIL import Image
 
-from dac.covers.conditions import encode_genres
+from dac.covers.conditions import FIELDS, Album, encode, fold_name
 from dac.covers.images import shrink
 from dac.errors import UserError
 
@@ -71,6 +72,7 @@ class CoverDataset:
     Attributes:
       path: its folder.
       genres: names of the genres, by index.
+      years: the first and the last year that a cover is of, or None where none is known.
       size: side of its covers in pixels.
     """
 
@@ -105,12 +107,9 @@ class CoverDataset:
             )
         self.size = int(builder.info.features["image"].shape[0])
         self.genres = tuple(builder.info.features["genres"].feature.names or ())
-        if not self.genres:
-            raise UserError(
-                f"no cover of the dataset {self.path} has a genre; give metadata.jsonl "
-                "`genres` and build it again"
-            )
-        self._genres = [self._record(i)["genres"] for i in range(len(self))]
+        self._albums = [_album(self._record(i)) for i in range(len(self))]
+        years = [album.year for album in self._albums if album.year is not None]
+        self.years = (min(years), max(years)) if years else None
 
     def __len__(self) -> int:
         """Number of covers."""
@@ -124,30 +123,43 @@ class CoverDataset:
             "covers": len(self),
             "bytes": int(self._info.splits[SPLIT].num_bytes),
             "genres": list(self.genres),
+            "fields": list(self.known_fields),
+            "years": list(self.years) if self.years else None,
         }
+
+    @property
+    def known_fields(self) -> tuple[str, ...]:
+        """Those of `FIELDS` that are known of a cover, at least."""
+        return tuple(f for f in FIELDS if any(getattr(a, f) is not None for a in self._albums))
 
     def genre_counts(self) -> np.ndarray:
         """Number of covers of each genre, `[G]` int64."""
-        indices = [np.asarray(genres, np.int64) for genres in self._genres]
-        return np.bincount(np.concatenate(indices), minlength=len(self.genres))
+        genres = [genre for album in self._albums for genre in album.genres or ()]
+        return np.bincount(np.array(genres, np.int64), minlength=len(self.genres))
+
+    def album(self, index: int) -> Album:
+        """What is known of a cover's album."""
+        return self._albums[index]
+
+    def indices(self, seed: int, images_seen: int, count: int) -> np.ndarray:
+        """Which covers are shown from a moment of the clock on, `[count]` int64.
+
+        Covers are shuffled anew for each pass over the dataset; what is returned is a pure function
+        of the dataset and the arguments.
+        """
+        return np.array([self._index(seed, images_seen + i) for i in range(count)], np.int64)
 
     def batch(
-        self, seed: int, images_seen: int, batch_size: int, resolution: int
+        self, indices: np.ndarray, resolution: int, fields: Sequence[str]
     ) -> dict[str, np.ndarray]:
-        """Returns the batch that belongs to a moment of the clock.
-
-        Covers are shuffled anew for each pass over the dataset; the batch is a pure function of
-        the dataset and the arguments.
-
-        Returns:
-          `image` `[B, R, R, 3]` uint8, `genres` `[B, G]` float32, `genres_known` `[B]` bool.
-        """
-        indices = np.array([self._index(seed, images_seen + i) for i in range(batch_size)])
-        return {"image": self.images(indices, resolution), **self.labels(indices)}
+        """Returns covers, `image` `[B, R, R, 3]` uint8, and the conditions that `encode` gives."""
+        albums = [self._albums[i] for i in indices]
+        conditions = encode(albums, fields, len(self.genres))
+        return {"image": self.images(indices, resolution), **conditions}
 
     def labels(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the genres of covers, as `encode_genres` gives them."""
-        return encode_genres([self._genres[i] for i in indices], len(self.genres))
+        """Returns the genres of covers, as `encode` gives them."""
+        return encode([self._albums[i] for i in indices], ("genres",), len(self.genres))
 
     def images(self, indices: np.ndarray, resolution: int) -> np.ndarray:
         """Returns covers at a resolution, `[len(indices), R, R, 3]` uint8."""
@@ -200,3 +212,18 @@ class CoverDataset:
             f"the dataset {self.path} can't be read: {what} is damaged ({reason}); build it again "
             "with `tfds build --overwrite`, or delete its folder"
         )
+
+
+def _album(record: dict) -> Album:
+    """What a record says of its album. A name that can't be read, such as a blank, is none."""
+
+    def name(value):
+        text = None if value is None else value.decode()
+        return text if text and fold_name(text) else None
+
+    return Album(
+        genres=dict.fromkeys((int(genre) for genre in record["genres"]), 1.0) or None,
+        year=record["release_year"],
+        artist=name(record["artist"]),
+        title=name(record["title"]),
+    )

@@ -1,6 +1,7 @@
-"""Layers of the GANs: equalised learning rate, resampling fused into convolutions, normalisation.
+"""Layers of the GANs: resampling fused into convolutions, normalisation, equalised learning rate.
 
-Pictures are NHWC. Equations are those of Karras et al. 2018 (arXiv 1710.10196) unless said.
+Pictures are NHWC. Sections are those of Karras et al. 2018 (arXiv 1710.10196) unless said.
+Convolutions are computed in the `dtype` asked for and give float32; all else is float32.
 """
 
 from collections.abc import Callable
@@ -9,9 +10,27 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+BASE_RESOLUTION = 4  # where the networks begin or end
 LEAKY_SLOPE = 0.2  # official code, networks.py: leaky_relu
 NORM_EPSILON = 1e-8  # section 4.2
 STDDEV_GROUP = 4  # official code, networks.py: minibatch_stddev_layer
+BATCH_NORM_EPSILON = 1e-5  # improved_wgan_training, tflib/ops/batchnorm.py
+# Both official codes sample with the statistics of a large batch and keep no averages. Ours go
+# with the generator's moving average, so they look back about as far: a half-life of 69 updates.
+BATCH_NORM_MOMENTUM = 0.99
+
+
+def resolutions(final: int) -> tuple[int, ...]:
+    """The resolutions of a network's features: 4, 8, ... up to `final`, a power of two."""
+    return tuple(2**e for e in range(2, final.bit_length()))
+
+
+def feature_maps(resolution: int, fmap_base: int, fmap_max: int) -> int:
+    """Width at a resolution: min(fmap_base / 2^(log2(resolution) - 1), fmap_max) (appendix A).
+
+    ProGAN's rule, and with fmap_base 2048 those of DCGAN and WGAN-GP, too.
+    """
+    return min(2 * fmap_base // resolution, fmap_max)
 
 
 def leaky_relu(x: jax.Array) -> jax.Array:
@@ -58,16 +77,37 @@ def minibatch_stddev(x: jax.Array, group_size: int = STDDEV_GROUP) -> jax.Array:
 
 
 def conv(
-    x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: str | tuple = "SAME"
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: int = 1,
+    padding: str | tuple = "SAME",
+    dtype: jnp.dtype = jnp.float32,
 ) -> jax.Array:
-    """Plain convolution; `[B, H, W, I]` with `[kH, kW, I, O]`."""
-    return jax.lax.conv_general_dilated(
-        x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    """Plain convolution; float32 `[B, H, W, I]` and `[kH, kW, I, O]` to float32, by way of `dtype`.
+
+    Both operands are cast to `dtype` and the result back at once.
+    """
+    out = jax.lax.conv_general_dilated(
+        x.astype(dtype),
+        kernel.astype(dtype),
+        (stride, stride),
+        padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
+    return out.astype(jnp.float32)
 
 
-def upsample_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`conv(upsample(x), kernel)` with 16 products a pixel instead of 36.
+def _interleave(phase: Callable[[int, int], jax.Array]) -> jax.Array:
+    """Puts `phase(row, column)`, four of `[B, H, W, O]`, in the 2x2 squares of `[B, 2H, 2W, O]`."""
+    rows = [jnp.stack([phase(row, column) for column in (0, 1)], axis=3) for row in (0, 1)]
+    out = jnp.stack(rows, axis=2)  # [B, H, 2, W, 2, O]
+    b, h, _, w, _, o = out.shape
+    return out.reshape(b, 2 * h, 2 * w, o)
+
+
+def upsample_conv(x: jax.Array, kernel: jax.Array, *, dtype: jnp.dtype = jnp.float32) -> jax.Array:
+    """`conv(upsample(x), kernel)` with 16 products a pixel of `x` instead of 36.
 
     Each of the four output pixels of an input pixel sees only 2x2 input pixels, so the 3x3 taps
     that fall on the same one are summed first.
@@ -75,47 +115,105 @@ def upsample_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Args:
       x: `[B, H, W, I]`.
       kernel: `[3, 3, I, O]`.
+      dtype: to compute in.
 
     Returns:
       `[B, 2H, 2W, O]`.
     """
-    b, h, w, _ = x.shape
 
     def fold(taps, axis, phase):  # 3 taps to 2 for the even (0) or odd (1) output pixels
         first, middle, last = jnp.split(taps, 3, axis)
         pair = (first, middle + last) if phase == 0 else (first + middle, last)
         return jnp.concatenate(pair, axis)
 
-    rows = [
-        jnp.stack(
-            [
-                conv(
-                    x,
-                    fold(fold(kernel, 0, row), 1, column),
-                    padding=((1 - row, row), (1 - column, column)),
-                )
-                for column in (0, 1)
-            ],
-            axis=3,
-        )
-        for row in (0, 1)
-    ]  # two of [B, H, W, 2, O]
-    return jnp.stack(rows, axis=2).reshape(b, 2 * h, 2 * w, -1)
+    def phase(row, column):
+        taps = fold(fold(kernel, 0, row), 1, column)
+        return conv(x, taps, padding=((1 - row, row), (1 - column, column)), dtype=dtype)
+
+    return _interleave(phase)
 
 
-def conv_downsample(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def conv_downsample(
+    x: jax.Array, kernel: jax.Array, *, dtype: jnp.dtype = jnp.float32
+) -> jax.Array:
     """`downsample(conv(x, kernel))` as one 4x4 convolution of stride 2.
 
     Args:
       x: `[B, H, W, I]`, H and W even.
       kernel: `[3, 3, I, O]`.
+      dtype: to compute in.
 
     Returns:
       `[B, H/2, W/2, O]`.
     """
     padded = jnp.pad(kernel, ((1, 1), (1, 1), (0, 0), (0, 0)))
     wide = (padded[1:, 1:] + padded[:-1, 1:] + padded[1:, :-1] + padded[:-1, :-1]) / 4
-    return conv(x, wide, stride=2, padding=((1, 1), (1, 1)))
+    return conv(x, wide, stride=2, padding=((1, 1), (1, 1)), dtype=dtype)
+
+
+def conv_transpose(x: jax.Array, kernel: jax.Array, *, dtype: jnp.dtype = jnp.float32) -> jax.Array:
+    """Transposed convolution of stride 2, 5x5, as four convolutions without the zeros between.
+
+    Input pixel i adds `kernel[k]` times itself to output pixel 2i + k - 2: an even output pixel
+    sees taps 4, 2, 0 of three input pixels, an odd one taps 3, 1 of two. The same as PyTorch's
+    `conv_transpose2d(stride=2, padding=2, output_padding=1)`, whose weight `[I, O, 5, 5]` is
+    `kernel` with its axes moved, not flipped.
+
+    Args:
+      x: `[B, H, W, I]`.
+      kernel: `[5, 5, I, O]`.
+      dtype: to compute in.
+
+    Returns:
+      `[B, 2H, 2W, O]`.
+    """
+    taps, paddings = (slice(None, None, -2), slice(3, None, -2)), ((1, 1), (0, 1))
+
+    def phase(row, column):
+        padding = (paddings[row], paddings[column])
+        return conv(x, kernel[taps[row], taps[column]], padding=padding, dtype=dtype)
+
+    return _interleave(phase)
+
+
+def batch_norm(
+    x: jax.Array, name: str, scale_init: nn.initializers.Initializer = nn.initializers.ones
+) -> jax.Array:
+    """Batch norm as submodule `name` of the module whose `__call__` calls it; `[..., C]`.
+
+    Where the collection `batch_stats` is mutable, that is in training, it normalises by the
+    statistics of the batch, of all devices of the axis `data`, and moves the running averages
+    towards them; elsewhere it normalises by the averages, so that a picture does not depend on
+    the others.
+    """
+    norm = nn.BatchNorm(
+        momentum=BATCH_NORM_MOMENTUM,
+        epsilon=BATCH_NORM_EPSILON,
+        scale_init=scale_init,
+        axis_name="data",
+        name=name,
+    )
+    return norm(x, use_running_average=not norm.is_mutable_collection("batch_stats"))
+
+
+class Conv(nn.Module):
+    """Convolution; `[B, H, W, I]` to `[B, H', W', features]`, by `convolve` in `dtype`."""
+
+    features: int
+    kernel_size: int
+    kernel_init: nn.initializers.Initializer
+    use_bias: bool = False
+    convolve: Callable[..., jax.Array] = conv
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Applies the layer."""
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        x = self.convolve(x, self.param("kernel", self.kernel_init, shape), dtype=self.dtype)
+        if self.use_bias:
+            x = x + self.param("bias", nn.initializers.zeros, (self.features,))
+        return x
 
 
 class EqualizedDense(nn.Module):
@@ -140,13 +238,14 @@ class EqualizedConv(nn.Module):
     """Convolution with equalised learning rate and optional fused resampling.
 
     `[B, H, W, I]` to `[B, H', W', features]`: H' is H, or 2H with `upsample_conv` for `convolve`,
-    or H/2 with `conv_downsample`. The bias comes after the resampling.
+    or H/2 with `conv_downsample`. The bias comes after the resampling. Computed in `dtype`.
     """
 
     features: int
     kernel_size: int = 3
     gain: float = 2**0.5
-    convolve: Callable[[jax.Array, jax.Array], jax.Array] = conv
+    convolve: Callable[..., jax.Array] = conv
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -155,4 +254,4 @@ class EqualizedConv(nn.Module):
         kernel = self.param("kernel", nn.initializers.normal(1.0), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         fan_in = shape[0] * shape[1] * shape[2]
-        return self.convolve(x, kernel * (self.gain / fan_in**0.5)) + bias
+        return self.convolve(x, kernel * (self.gain / fan_in**0.5), dtype=self.dtype) + bias

@@ -9,20 +9,16 @@ import jax
 import jax.numpy as jnp
 
 from dac.networks import layers
-from dac.networks.conditioning import ConditionEmbedding, Conditions
-from dac.networks.layers import EqualizedConv, EqualizedDense, leaky_relu, pixel_norm
-
-BASE_RESOLUTION = 4
-
-
-def resolutions(final: int) -> tuple[int, ...]:
-    """The resolutions that a network grows through: 4, 8, ... up to `final`."""
-    return tuple(2**e for e in range(2, final.bit_length()))
-
-
-def feature_maps(resolution: int, fmap_base: int, fmap_max: int) -> int:
-    """Width at a resolution: min(fmap_base / 2^(log2(resolution) - 1), fmap_max) (appendix A)."""
-    return min(2 * fmap_base // resolution, fmap_max)
+from dac.networks.conditioning import Conditions, join_conditions, project_conditions
+from dac.networks.layers import (
+    BASE_RESOLUTION,
+    EqualizedConv,
+    EqualizedDense,
+    feature_maps,
+    leaky_relu,
+    pixel_norm,
+    resolutions,
+)
 
 
 def active_modules(resolution: int) -> frozenset[str]:
@@ -36,43 +32,54 @@ def active_modules(resolution: int) -> frozenset[str]:
     )
 
 
-def multiply_adds(resolution: int, fmap_base: int, fmap_max: int) -> int:
-    """Products of one critic call on one picture, in its convolutions; the generator's are alike.
+class LatentsTo4x4(nn.Module):
+    """Dense layer with equalised learning rate to 4x4 features; `[B, Z]` to `[B, 4, 4, features]`.
 
-    Counted as computed, resampling fused: to tell how much longer a higher resolution takes.
+    One bias a map, not one an output of the dense layer, and the gain of sqrt(2)/4: official code,
+    networks.py, G_paper.
     """
-    total = 0
-    for r in resolutions(resolution)[1:]:
-        wide, narrow = (feature_maps(s, fmap_base, fmap_max) for s in (r // 2, r))
-        total += r * r * 9 * narrow * narrow + (r // 2) ** 2 * 16 * narrow * wide
-    maps = feature_maps(BASE_RESOLUTION, fmap_base, fmap_max)
-    return total + 16 * 10 * maps * maps
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Applies the layer."""
+        shape = (x.shape[-1], 16 * self.features)
+        kernel = self.param("kernel", nn.initializers.normal(1.0), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        x = x @ (kernel * (2**0.5 / 4 / shape[0] ** 0.5))
+        return x.reshape(-1, BASE_RESOLUTION, BASE_RESOLUTION, self.features) + bias
 
 
 class GeneratorBlock(nn.Module):
     """Doubles the resolution; `[B, H, W, C]` to `[B, 2H, 2W, features]`."""
 
     features: int
+    dtype: jnp.dtype
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the block."""
-        up = EqualizedConv(self.features, convolve=layers.upsample_conv, name="conv_up")
-        x = pixel_norm(leaky_relu(up(x)))
-        return pixel_norm(leaky_relu(EqualizedConv(self.features, name="conv")(x)))
+        up = layers.upsample_conv
+        conv_up = EqualizedConv(self.features, convolve=up, dtype=self.dtype, name="conv_up")
+        x = pixel_norm(leaky_relu(conv_up(x)))
+        conv = EqualizedConv(self.features, dtype=self.dtype, name="conv")
+        return pixel_norm(leaky_relu(conv(x)))
 
 
 class CriticBlock(nn.Module):
     """Halves the resolution; `[B, H, W, C]` to `[B, H/2, W/2, features]`."""
 
     features: int
+    dtype: jnp.dtype
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the block."""
-        x = leaky_relu(EqualizedConv(x.shape[-1], name="conv")(x))
-        down = EqualizedConv(self.features, convolve=layers.conv_downsample, name="conv_down")
-        return leaky_relu(down(x))
+        x = leaky_relu(EqualizedConv(x.shape[-1], dtype=self.dtype, name="conv")(x))
+        down = layers.conv_downsample
+        conv_down = EqualizedConv(self.features, convolve=down, dtype=self.dtype, name="conv_down")
+        return leaky_relu(conv_down(x))
 
 
 class Generator(nn.Module):
@@ -82,11 +89,13 @@ class Generator(nn.Module):
       resolution: the final resolution; the parameters are those of 4x4 up to it.
       fmap_base: width at 4x4 before the cap, times 2.
       fmap_max: cap of the width.
+      dtype: that convolutions are computed in; parameters and all else are float32.
     """
 
     resolution: int
     fmap_base: int
     fmap_max: int
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(
@@ -96,28 +105,27 @@ class Generator(nn.Module):
 
         Args:
           latents: `[B, Z]` float32, standard normal.
-          conditions: see `ConditionEmbedding`.
+          conditions: see `ConditionEmbedding`; none for an unconditional network.
           resolution: of the pictures, static.
           alpha: weight of the newest resolution's picture in [0, 1].
 
         Returns:
           `[B, resolution, resolution, 3]`, in [-1, 1] by training only: clip before saving.
         """
-        embedding = ConditionEmbedding(latents.shape[-1], name="conditions")(conditions)
-        x = jnp.concatenate([pixel_norm(latents), pixel_norm(embedding)], axis=-1)
+        x = join_conditions(pixel_norm(latents), conditions)
         maps = feature_maps(BASE_RESOLUTION, self.fmap_base, self.fmap_max)
-        # sqrt(2)/4 as in the official code: the 4x4 layer is a dense one over 16 times the maps.
-        x = EqualizedDense(16 * maps, gain=2**0.5 / 4, name="dense_4x4")(x)
-        x = pixel_norm(leaky_relu(x.reshape(-1, 4, 4, maps)))
-        x = pixel_norm(leaky_relu(EqualizedConv(maps, name="conv_4x4")(x)))
+        x = pixel_norm(leaky_relu(LatentsTo4x4(maps, name="dense_4x4")(x)))
+        x = EqualizedConv(maps, dtype=self.dtype, name="conv_4x4")(x)
+        x = pixel_norm(leaky_relu(x))
 
         features = {BASE_RESOLUTION: x}
         for r in resolutions(self.resolution if self.is_initializing() else resolution)[1:]:
             width = feature_maps(r, self.fmap_base, self.fmap_max)
-            x = features[r] = GeneratorBlock(width, name=f"block_{r}x{r}")(x)
+            x = features[r] = GeneratorBlock(width, self.dtype, name=f"block_{r}x{r}")(x)
 
         def to_rgb(r):
-            return EqualizedConv(3, 1, gain=1.0, name=f"to_rgb_{r}x{r}")(features[r])
+            name = f"to_rgb_{r}x{r}"
+            return EqualizedConv(3, 1, gain=1.0, dtype=self.dtype, name=name)(features[r])
 
         if self.is_initializing():
             return {r: to_rgb(r) for r in features}[self.resolution]
@@ -133,6 +141,7 @@ class Critic(nn.Module):
     resolution: int
     fmap_base: int
     fmap_max: int
+    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(
@@ -140,12 +149,9 @@ class Critic(nn.Module):
     ) -> jax.Array:
         """Scores pictures.
 
-        The condition enters by projection (Miyato and Koyama 2018, arXiv 1802.05637), scaled by
-        1/sqrt(width) as in stylegan2-ada-pytorch.
-
         Args:
           images: `[B, resolution, resolution, 3]` in [-1, 1].
-          conditions: see `ConditionEmbedding`.
+          conditions: see `ConditionEmbedding`; none for an unconditional network.
           resolution: of the pictures, static.
           alpha: weight of the newest resolution's features in [0, 1].
 
@@ -157,7 +163,8 @@ class Critic(nn.Module):
             return feature_maps(r, self.fmap_base, self.fmap_max)
 
         def from_rgb(pictures, r):
-            return leaky_relu(EqualizedConv(width(r), 1, name=f"from_rgb_{r}x{r}")(pictures))
+            conv = EqualizedConv(width(r), 1, dtype=self.dtype, name=f"from_rgb_{r}x{r}")
+            return leaky_relu(conv(pictures))
 
         if self.is_initializing():
             resolution = self.resolution
@@ -165,15 +172,14 @@ class Critic(nn.Module):
                 from_rgb(jnp.zeros((1, r, r, 3)), r)
         x = from_rgb(images, resolution)
         for r in reversed(resolutions(resolution)[1:]):
-            x = CriticBlock(width(r // 2), name=f"block_{r}x{r}")(x)
+            x = CriticBlock(width(r // 2), self.dtype, name=f"block_{r}x{r}")(x)
             if r == resolution:
                 old = from_rgb(layers.downsample(images), r // 2)
                 x = old + alpha * (x - old)
 
         x = layers.minibatch_stddev(x)
         maps = width(BASE_RESOLUTION)
-        x = leaky_relu(EqualizedConv(maps, name="conv_4x4")(x))
+        x = leaky_relu(EqualizedConv(maps, dtype=self.dtype, name="conv_4x4")(x))
         x = leaky_relu(EqualizedDense(maps, name="dense_4x4")(x.reshape(x.shape[0], -1)))
         score = EqualizedDense(1, gain=1.0, name="output")(x)[:, 0]
-        embedding = ConditionEmbedding(maps, name="conditions")(conditions)
-        return score + jnp.sum(x * embedding, axis=-1) / maps**0.5
+        return score + project_conditions(x, conditions)

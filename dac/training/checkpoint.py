@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from absl import logging
+from jax.experimental import multihost_utils
 
 from dac.errors import UserError
 from dac.training.state import GanState
@@ -154,11 +155,12 @@ class Checkpoints:
         return None
 
     def _set_aside(self, damaged: Iterable[int]) -> None:
-        for images_seen in damaged:
+        for images_seen in damaged if jax.process_index() == 0 else ():
             target = self.folder.parent / "damaged_checkpoints" / str(images_seen)
             target.parent.mkdir(exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)
             shutil.move(self.folder / str(images_seen), target)
+        multihost_utils.sync_global_devices("damaged checkpoints")
         self._manager.reload()
 
     def close(self) -> None:

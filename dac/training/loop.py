@@ -1,26 +1,29 @@
 """The training loop: one readable function, and what it needs to stop and resume."""
 
 import contextlib
-import math
+import functools
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jax
 import ml_collections
+import numpy as np
+from jax.sharding import Mesh
 
 from dac.covers.dataset import CoverDataset
 from dac.errors import UserError
-from dac.networks.progan import multiply_adds
 from dac.training import parallel, samples
+from dac.training.augment import FEW_COVERS, uses_diff_augment
 from dac.training.checkpoint import Checkpoints, all_finite
+from dac.training.checks import check_config
 from dac.training.monitor import Monitor
-from dac.training.schedule import phase_at, phases
-from dac.training.state import init_state
-from dac.training.step import make_train_step
+from dac.training.plan import Planner, Program, describe, time_steps
+from dac.training.schedule import Phase, phase_at, phases
+from dac.training.state import GanState, init_state
 from dac.training.workdir import claim_workdir, refuse_other_run, write_run
 
 
@@ -32,6 +35,8 @@ def train(
 ) -> signal.Signals | None:
     """Trains a run to its end, from its newest checkpoint where there is one.
 
+    Where there are several processes, all of them call this; the first one alone writes reports.
+
     Args:
       config: of the run; see `configs/default.py`.
       workdir: run directory, made where it does not exist.
@@ -42,53 +47,39 @@ def train(
       The signal that stopped it early, after saving, or None at the end of the run.
 
     Raises:
-      UserError: the config is not possible, the directory holds another run, a loss became NaN,
-        or something could not be read or written.
+      UserError: the config is not possible, a step does not fit the memory, the directory holds
+        another run, a loss became NaN, or something could not be read or written.
     """
-    check_config(config)
-    run = phases(config)
-    mesh = parallel.make_mesh(devices or jax.devices(), run)
-    if dataset.size < config.resolution:
-        raise UserError(
-            f"the covers of {dataset.path} are {dataset.size}x{dataset.size}; lower "
-            f"config.resolution, which is {config.resolution}, or build larger ones"
-        )
+    run, mesh, planner = prepare(config, dataset, devices)
     identity = claim_workdir(workdir, config, dataset.identity)
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(stop_signals())
-        monitor = Monitor(
-            workdir, run, lambda r: multiply_adds(r, config.fmap_base, config.fmap_max)
-        )
+        monitor = Monitor(workdir, run, writes=jax.process_index() == 0)
         stack.callback(monitor.close)
         checkpoints = Checkpoints(workdir, config.keep_every_kimg)
         stack.callback(checkpoints.close)
 
-        state = jax.jit(lambda: init_state(config, len(dataset.genres)))()
-        state = parallel.replicate(mesh, state)
+        init = functools.partial(init_state, config, len(dataset.genres))
+        state = jax.jit(init, out_shardings=parallel.replicated(mesh))()
         restored = checkpoints.restore(state, lambda text: monitor.say(f"warning: {text}"))
         if restored:
             state, saved = restored
             refuse_other_run(saved, identity, checkpoints.folder)
-        write_run(workdir, identity)
         clock, step = int(state.images_seen), int(state.step)
-        monitor.start(clock, saved["report"] if restored else None)
         if restored:
             monitor.say(f"resuming {workdir} at {clock:,} images seen, step {step}")
-        generator_size, critic_size = (
-            sum(x.size for x in jax.tree.leaves(params))
-            for params in (state.generator, state.critic)
-        )
-        monitor.say(
-            f"{len(dataset):,} covers of {len(dataset.genres)} genres; generator "
-            f"{generator_size:,} and critic {critic_size:,} parameters; "
-            f"{mesh.size} {mesh.devices[0].platform} device(s)"
-        )
+        monitor.say(describe_run(config, dataset, mesh, state))
+        programs = compile_programs(planner, [p for p in run if clock < p.end], monitor.say)
+        if jax.process_index() == 0:
+            write_run(workdir, identity)
+        monitor.start(clock, saved["report"] if restored else None, programs)
 
+        # Until here a signal ends the process at once: there is nothing to save.
+        stop = stack.enter_context(stop_signals())
         total, phase, pending, stopping = run[-1].end, None, None, None
 
         def next_batch():
-            batch = dataset.batch(config.seed, clock, phase.batch_size, phase.resolution)
-            return parallel.split(mesh, batch)
+            indices = dataset.indices(config.seed, clock, phase.images_per_step)
+            return make_batch(config, mesh, dataset, phase, indices)
 
         def read_pending():
             nonlocal pending
@@ -98,7 +89,8 @@ def train(
 
         def save():
             read_pending()
-            if not all_finite(state):  # a loss shows it only one step later
+            # A loss shows it only one step later.
+            if not all_finite(parallel.local_copy(state)):
                 raise FloatingPointError(f"a parameter is not finite at step {step}")
             checkpoints.save(state, clock, {**identity, "report": monitor.snapshot()})
 
@@ -108,28 +100,27 @@ def train(
                     phase = phase_at(run, clock)
                     with monitor.paused():
                         batch = next_batch()
-                        train_step = compile_step(config, mesh, phase, state, batch, monitor.say)
 
-                state, metrics = train_step(state, batch)
-                before, clock, step = clock, clock + phase.batch_size, step + 1
+                state, metrics = programs[phase.resolution].step(state, batch)
+                before, clock, step = clock, clock + phase.images_per_step, step + 1
                 # Made while the devices are at work; the next phase wants another size.
                 batch = next_batch() if clock < phase.end else None
                 # Reading metrics waits for the devices: read those of the step before.
                 read_pending()
                 pending = phase, step, clock, metrics
 
-                stopping = stop.signal  # read once: it may come at any moment
+                stopping = stop.requested(mesh)
                 tick = crossed(before, clock, config.tick_kimg) or clock == total
                 checkpoint = crossed(before, clock, config.checkpoint_kimg)
                 checkpoint = checkpoint or clock == total or stopping
                 if tick:
                     read_pending()
                     monitor.end_tick(phase, step, clock)
-                    with monitor.paused():
-                        monitor.add_grid(
-                            clock,
-                            samples.sample_grid(config, dataset, state.generator_ema, phase, clock),
-                        )
+                    if jax.process_index() == 0:
+                        with monitor.paused():
+                            variables = parallel.local_copy(state.ema_variables)
+                            grid = samples.sample_grid(config, dataset, variables, phase, clock)
+                            monitor.add_grid(clock, grid)
                 if checkpoint:
                     with monitor.paused():
                         save()
@@ -142,9 +133,11 @@ def train(
             ) from error
         except (OSError, UserError) as error:
             # A report, a cover or a checkpoint failed; the state is sound: save it if that works.
-            with contextlib.suppress(OSError, FloatingPointError):
-                save()
-                checkpoints.wait()
+            # Several processes save together or not at all, and the others know nothing of this.
+            if jax.process_count() == 1:
+                with contextlib.suppress(OSError, FloatingPointError):
+                    save()
+                    checkpoints.wait()
             what = f"{error.strerror} in {workdir}" if isinstance(error, OSError) else error
             raise UserError(
                 f"{what}; {checkpoints.last_good()}: put right what is wrong, by making room if "
@@ -161,31 +154,131 @@ def train(
     return stopping
 
 
-def check_config(config: ml_collections.ConfigDict) -> None:
-    """Checks what can be told from a config alone, before any work is done.
+def dry_run(
+    config: ml_collections.ConfigDict,
+    dataset: CoverDataset,
+    devices: Sequence[jax.Device] | None = None,
+) -> str:
+    """Compiles the steps of a run and tries them; returns what it would take, as a table.
+
+    Arguments and errors are those of `train`; nothing is written.
+    """
+    run, mesh, planner = prepare(config, dataset, devices)
+    init = functools.partial(init_state, config, len(dataset.genres))
+
+    def say(text):
+        if jax.process_index() == 0:
+            print(text, file=sys.stderr, flush=True)
+
+    say(describe_run(config, dataset, mesh, jax.eval_shape(init)))
+    programs = compile_programs(planner, run, say)
+
+    def first_batch(phase):
+        return make_batch(
+            config, mesh, dataset, phase, dataset.indices(0, 0, phase.images_per_step)
+        )
+
+    state = jax.jit(init, out_shardings=parallel.replicated(mesh))()
+    times = time_steps(list(programs.values()), state, first_batch)
+    return describe(list(programs.values()), times, planner.limit)
+
+
+def prepare(
+    config: ml_collections.ConfigDict,
+    dataset: CoverDataset,
+    devices: Sequence[jax.Device] | None,
+) -> tuple[tuple[Phase, ...], Mesh, Planner]:
+    """Checks a config against the dataset and the devices; returns what a run is made of.
 
     Raises:
-      UserError: a value is not possible.
+      UserError: they don't fit each other.
     """
-    phases(config)
-    above_zero = (
-        *("latent_size", "fmap_max", "ema_half_life_kimg", "tick_kimg", "checkpoint_kimg"),
-        *("grid_columns", "adam_epsilon"),
+    check_config(config)
+    if config.parallelism == "pmap" and jax.process_count() > 1:
+        raise UserError(
+            "config.parallelism is 'pmap', which JAX compiles ahead of time for the devices of one "
+            f"process alone, but the run has {jax.process_count()} processes: take 'shard_map'"
+        )
+    run = phases(config)
+    mesh = parallel.make_mesh(devices or jax.devices(), run)
+    if dataset.size < config.resolution:
+        raise UserError(
+            f"the covers of {dataset.path} are {dataset.size}x{dataset.size}; lower "
+            f"config.resolution, which is {config.resolution}, or build larger ones"
+        )
+    known = dataset.known_fields
+    if config.conditions and not set(config.conditions) & set(known):
+        raise UserError(
+            f"config.conditions is {tuple(config.conditions)}, but no cover of {dataset.path} has "
+            f"any of it; it has: {', '.join(known) or 'none'}. Choose among these, or give "
+            "metadata.jsonl the fields and build it again"
+        )
+    augment = uses_diff_augment(config.augment, len(dataset))
+    return run, mesh, Planner(config, mesh, len(dataset.genres), augment)
+
+
+def make_batch(
+    config: ml_collections.ConfigDict,
+    mesh: Mesh,
+    dataset: CoverDataset,
+    phase: Phase,
+    indices: np.ndarray,
+) -> dict[str, jax.Array]:
+    """Returns the batch of covers that a step takes, `[devices, n_critic, B, ...]`.
+
+    Each process reads what its own devices need.
+
+    Args:
+      config: of the run.
+      mesh: to put it on.
+      dataset: of the covers.
+      phase: of the step.
+      indices: of the covers, `[n_critic * batch_size]`; a batch of the critic is consecutive.
+    """
+    parts = indices.reshape(phase.n_critic, mesh.size, -1).swapaxes(0, 1)
+    local = parts[parallel.local_parts(mesh)]
+    batch = dataset.batch(local.ravel(), phase.resolution, config.conditions)
+    return parallel.split(
+        mesh, {name: x.reshape(*local.shape, *x.shape[1:]) for name, x in batch.items()}
     )
-    at_least_zero = ("gradient_penalty_weight", "drift_weight")
-    below_one = ("genre_drop_rate", "adam_b1", "adam_b2")
-    narrowest = config.resolution // 2
-    for names, valid, bound in (
-        (above_zero, lambda value: value > 0, "above 0"),
-        (at_least_zero, lambda value: value >= 0, "at least 0"),
-        (below_one, lambda value: 0 <= value < 1, "at least 0 and below 1"),
-        (["seed"], lambda value: 0 <= value < 2**32, "at least 0 and below 2^32"),
-        (["keep_every_kimg"], lambda value: value == 0 or value >= 0.001, "0 or at least 0.001"),
-        (["fmap_base"], lambda value: value >= narrowest, f"at least {narrowest}, for a width"),
-    ):
-        for name in names:
-            if not (math.isfinite(config[name]) and valid(config[name])):
-                raise UserError(f"config.{name} is {config[name]}; it must be {bound}")
+
+
+def compile_programs(
+    planner: Planner, run: Sequence[Phase], say: Callable[[str], None]
+) -> dict[int, Program]:
+    """Compiles the step of each phase, by resolution, and says so: it takes a while."""
+    programs = {}
+    for phase in run:
+        began, size = time.monotonic(), phase.resolution
+        say(f"{size}x{size}: compiling the step, for batches of {phase.batch_size} ...")
+        program = programs[size] = planner.compile(phase)
+        say(
+            f"{size}x{size}: compiled in {time.monotonic() - began:.0f} s; "
+            f"needs {program.memory / 2**30:.2f} GiB a device"
+        )
+    return programs
+
+
+def describe_run(
+    config: ml_collections.ConfigDict, dataset: CoverDataset, mesh: Mesh, state: GanState
+) -> str:
+    """Says in a line or two what is about to be trained, on what."""
+    generator_size, critic_size = (
+        sum(x.size for x in jax.tree.leaves(params)) for params in (state.generator, state.critic)
+    )
+    conditions = ", ".join(config.conditions) or "nothing"
+    unknown = [field for field in config.conditions if field not in dataset.known_fields]
+    text = (
+        f"{config.gan} conditioned on {conditions}; generator {generator_size:,} and critic {critic_size:,} "
+        f"parameters; {len(dataset):,} covers of {len(dataset.genres)} genres; "
+        f"{mesh.size} {mesh.devices[0].platform} device(s), {config.precision}"
+    )
+    if unknown:
+        text += f"\nno cover tells its {', '.join(unknown)}: of that the run learns nothing"
+    if uses_diff_augment(config.augment, len(dataset)):
+        reason = f", as there are under {FEW_COVERS:,} covers" if config.augment == "auto" else ""
+        text += f"\nDiffAugment is on{reason}"
+    return text
 
 
 class Stop:
@@ -193,6 +286,14 @@ class Stop:
 
     def __init__(self):
         self.signal: signal.Signals | None = None
+        self._vote: jax.Array | None = None
+
+    def requested(self, mesh: Mesh) -> signal.Signals | None:
+        """The signal, once every process knows of it, after the same step of each."""
+        if jax.process_count() == 1:
+            return self.signal  # read once: it may come at any moment
+        vote, self._vote = self._vote, parallel.any_process(mesh, self.signal is not None)
+        return (self.signal or signal.SIGTERM) if vote is not None and bool(vote) else None
 
 
 @contextlib.contextmanager
@@ -217,13 +318,3 @@ def crossed(before: int, after: int, every_kimg: float) -> bool:
     """Whether the clock passed a multiple of so many thousand images."""
     every = every_kimg * 1000
     return before // every != after // every
-
-
-def compile_step(config, mesh, phase, state, batch, say) -> jax.stages.Compiled:
-    """Compiles the step of a phase, and says so: it takes a while, and nothing else is seen."""
-    began = time.monotonic()
-    size = phase.resolution
-    say(f"{size}x{size}: compiling the step, for batches of {phase.batch_size} ...")
-    compiled = parallel.compile_step(make_train_step(config, phase), mesh, state, batch)
-    say(f"{size}x{size}: compiled in {time.monotonic() - began:.0f} s")
-    return compiled

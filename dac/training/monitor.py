@@ -8,9 +8,9 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import jax
 import numpy as np
@@ -20,6 +20,7 @@ from tqdm import tqdm
 from dac.covers.images import save_animation, save_picture
 from dac.errors import UserError
 from dac.files import write_text
+from dac.training.plan import Program
 from dac.training.schedule import Phase
 from dac.training.tensorboard import Board
 
@@ -33,43 +34,55 @@ class Monitor:
     it), `tensorboard/`, `samples/` (a grid for each tick) and, at the end, `progress.gif`.
     """
 
-    def __init__(self, workdir: Path, run: tuple[Phase, ...], cost: Callable[[int], float]):
+    def __init__(self, workdir: Path, run: tuple[Phase, ...], writes: bool = True):
         """Starts reporting.
 
         Args:
           workdir: run directory; it exists.
           run: the phases.
-          cost: relative cost of an image at a resolution; for the time that remains.
+          writes: whether to report anything: of several processes, one does.
 
         Raises:
           UserError: another process is training in the directory.
         """
-        self._workdir, self._run, self._cost = workdir, run, cost
-        self._log = (workdir / "train.log").open("a", encoding="utf-8")
-        try:
-            fcntl.flock(self._log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._log.close()
-            raise UserError(
-                f"another process is training in {workdir}; wait for it, stop it, or give another "
-                "--workdir"
-            ) from error
-        self._bar = None
-        self._board = self._metrics = None
+        self._workdir, self._run, self._writes = workdir, run, writes
+        self._bar = self._board = self._metrics = self._log = None
         self._tick = {"count": 0, "sums": {}}
         self._elapsed = 0.0
-        self._seconds_per_cost = None
+        self._seconds_per_flop = None
+        if writes:
+            self._log = self._locked_log()
 
-    def start(self, images_seen: int, saved: dict[str, Any] | None) -> None:
+    def _locked_log(self) -> TextIO:
+        log = (self._workdir / "train.log").open("a", encoding="utf-8")
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            log.close()
+            raise UserError(
+                f"another process is training in {self._workdir}; wait for it, stop it, or give "
+                "another --workdir"
+            ) from error
+        return log
+
+    def start(
+        self, images_seen: int, saved: dict[str, Any] | None, programs: Mapping[int, Program]
+    ) -> None:
         """Begins at a moment of the clock; drops what was reported after it.
 
         Args:
           images_seen: the clock.
           saved: what `snapshot` gave at that moment, or None at the start of a run.
+          programs: of the phases from there on, by resolution; for the time that remains.
         """
+        self._flops = {size: program.flops_per_image for size, program in programs.items()}
         if saved:
             self._tick, self._elapsed = saved["tick"], saved["elapsed"]
-            self._seconds_per_cost = saved["seconds_per_cost"]
+            self._seconds_per_flop = saved["seconds_per_flop"]
+        self._tick_elapsed, self._tick_images = self._elapsed, images_seen
+        self._resumed_at = time.monotonic()
+        if not self._writes:
+            return
         metrics = self._workdir / "metrics.jsonl"
         if metrics.exists():
             self._drop_after(metrics, images_seen)
@@ -86,11 +99,11 @@ class Monitor:
                 bar_format="{percentage:3.0f}% {bar} {desc}",
                 dynamic_ncols=True,
             )
-        self._tick_elapsed, self._tick_images = self._elapsed, images_seen
-        self._resumed_at = time.monotonic()
 
     def say(self, text: str) -> None:
         """Prints a line, and logs it."""
+        if not self._writes:
+            return
         if self._bar:
             tqdm.write(text, file=sys.stderr)
         else:
@@ -124,6 +137,15 @@ class Monitor:
 
     def end_tick(self, phase: Phase, step: int, images_seen: int) -> None:
         """Reports the tick that ends here: log line, `metrics.jsonl`, TensorBoard."""
+        if self._writes:
+            self._report(phase, step, images_seen)
+        seconds = self._training_seconds() - self._tick_elapsed
+        images = images_seen - self._tick_images
+        self._seconds_per_flop = seconds / (images * self._flops[phase.resolution])
+        self._tick = {"count": 0, "sums": {}}
+        self._tick_elapsed, self._tick_images = self._training_seconds(), images_seen
+
+    def _report(self, phase: Phase, step: int, images_seen: int) -> None:
         means = {k: v / self._tick["count"] for k, v in sorted(self._tick["sums"].items())}
         status = self._status(phase, images_seen)
         losses = f"critic {means['critic_loss']:.3f}  generator {means['generator_loss']:.3f}"
@@ -143,11 +165,6 @@ class Monitor:
         self._write_log(f"{status}  {losses}")
         if not self._bar:
             print(f"{status}  {losses}", file=sys.stderr, flush=True)
-        seconds = self._training_seconds() - self._tick_elapsed
-        images = images_seen - self._tick_images
-        self._seconds_per_cost = seconds / (images * self._cost(phase.resolution))
-        self._tick = {"count": 0, "sums": {}}
-        self._tick_elapsed, self._tick_images = self._training_seconds(), images_seen
 
     def add_grid(self, images_seen: int, picture: Image.Image) -> None:
         """Keeps a sample grid: `samples/<images seen>.png` and TensorBoard."""
@@ -156,7 +173,7 @@ class Monitor:
 
     def save_progress(self) -> None:
         """Writes `progress.gif` over the grids so far."""
-        grids = self._grids()
+        grids = self._grids() if self._writes else ()
         if grids:
             every = math.ceil(len(grids) / MAX_FRAMES)
             path = self._workdir / "progress.gif"
@@ -167,7 +184,7 @@ class Monitor:
         return {
             "tick": {"count": self._tick["count"], "sums": dict(self._tick["sums"])},
             "elapsed": self._training_seconds(),
-            "seconds_per_cost": self._seconds_per_cost,
+            "seconds_per_flop": self._seconds_per_flop,
         }
 
     def close(self) -> None:
@@ -200,15 +217,16 @@ class Monitor:
         )
 
     def _remaining(self, phase: Phase, images_seen: int) -> str:
-        rate = self._seconds_per_cost
+        rate = self._seconds_per_flop
         if rate is None:
             images = images_seen - self._tick_images
             seconds = self._training_seconds() - self._tick_elapsed
-            rate = seconds / max(images * self._cost(phase.resolution), 1)
-        cost = sum(
-            max(p.end - max(p.start, images_seen), 0) * self._cost(p.resolution) for p in self._run
+            rate = seconds / max(images * self._flops[phase.resolution], 1)
+        flops = sum(
+            max(p.end - max(p.start, images_seen), 0) * self._flops.get(p.resolution, 0)
+            for p in self._run
         )
-        return str(datetime.timedelta(seconds=round(rate * cost)))
+        return str(datetime.timedelta(seconds=round(rate * flops)))
 
     def _write_log(self, text: str) -> None:
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")

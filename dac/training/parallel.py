@@ -1,8 +1,10 @@
 """Runs a per-device step on every device: one mesh of one axis, whatever the number of devices."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -32,29 +34,64 @@ def make_mesh(devices: Sequence[jax.Device], run: tuple[Phase, ...]) -> Mesh:
     return Mesh(np.asarray(devices), (DATA_AXIS,))
 
 
-def replicate(mesh: Mesh, tree):
-    """Puts a tree on every device of the mesh, whole."""
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Of a tree that is whole on every device, in every process."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def local_parts(mesh: Mesh) -> list[int]:
+    """Which devices of the mesh, and so which parts of a batch, are this process's."""
+    return [i for i, d in enumerate(mesh.devices) if d.process_index == jax.process_index()]
 
 
 def split(mesh: Mesh, tree):
-    """Puts a tree on the devices of the mesh, each with its part of the first axis."""
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(DATA_AXIS)))
+    """Puts a batch on the devices of the mesh; its first axis is that of `local_parts`."""
+    sharding = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+    return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), tree)
 
 
-def compile_step(step: Callable, mesh: Mesh, state, batch) -> jax.stages.Compiled:
+def local_copy(tree):
+    """What this process's first device holds of a replicated tree; other processes have no part."""
+    return jax.tree.map(lambda x: x.addressable_data(0), tree)
+
+
+def any_process(mesh: Mesh, value: bool) -> jax.Array:
+    """Whether `value` holds in any process, as an array that is the same in all of them.
+
+    Returns at once, like a step: reading the array is what waits.
+    """
+    return _any(split(mesh, np.full(len(local_parts(mesh)), value)), replicated(mesh))
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _any(votes, sharding):
+    return jax.lax.with_sharding_constraint(jnp.any(votes), sharding)
+
+
+def compile_step(step: Callable, mesh: Mesh, parallelism: str, state, batch) -> jax.stages.Compiled:
     """Compiles a per-device step, ahead of time, so that it cannot be compiled again unnoticed.
 
     Args:
       step: (state, part of the batch) to (state, metrics); reduces over the axis `data` itself.
       mesh: to run on.
-      state: replicated over the mesh; its buffers are donated.
-      batch: split over the mesh.
+      parallelism: `shard_map` or `pmap`: how the step is put on the devices.
+      state: replicated over the mesh, or its shapes; its buffers are donated.
+      batch: as from `split`, or its shapes: `[devices, ...]`, a part for each device.
     """
+    if parallelism == "pmap":
+        devices = list(mesh.devices)
+        mapped = jax.pmap(
+            step, DATA_AXIS, in_axes=(None, 0), out_axes=None, devices=devices, donate_argnums=0
+        )
+        return mapped.lower(state, batch).compile()
+
+    def train_step(state, batch):  # the name is what profiles and logs show
+        return step(state, jax.tree.map(lambda x: x[0], batch))
+
     everywhere, parts = PartitionSpec(), PartitionSpec(DATA_AXIS)
     # check_vma=False: the step reduces its gradients by itself, under shard_map as under pmap.
     sharded = jax.shard_map(
-        step,
+        train_step,
         mesh=mesh,
         in_specs=(everywhere, parts),
         out_specs=everywhere,

@@ -8,23 +8,29 @@ import jax.numpy as jnp
 import ml_collections
 
 from dac.errors import UserError
-from dac.networks.progan import BASE_RESOLUTION, resolutions
+from dac.networks.layers import BASE_RESOLUTION, resolutions
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
     """The time at one resolution: a fade-in, then stable training. Times are in images seen.
 
-    The base resolution has no fade-in: there `fade_end` equals `start`. The lengths of both parts
-    are whole batches, so that the clock hits `start`, `fade_end` and `end` exactly.
+    The first resolution has no fade-in: there `fade_end` equals `start`. The lengths of both parts
+    are whole steps, so that the clock hits `start`, `fade_end` and `end` exactly.
     """
 
     resolution: int
     batch_size: int
+    n_critic: int
     learning_rate: float
     start: int
     fade_end: int
     end: int
+
+    @property
+    def images_per_step(self) -> int:
+        """Covers that the critic is shown in a step: a batch for each of its updates."""
+        return self.n_critic * self.batch_size
 
     def alpha(self, images_seen: int) -> float:
         """Weight of the newest resolution in [0, 1]: how far its fade-in has come."""
@@ -43,7 +49,10 @@ class Phase:
 
 
 def phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
-    """Returns the phases of a run, from 4x4 to `config.resolution`.
+    """Returns the phases of a run.
+
+    A ProGAN's are those from 4x4 to `config.resolution`; the other networks do not grow, and have
+    the last of them alone.
 
     Raises:
       UserError: the config's sizes, batch sizes or durations are not possible.
@@ -76,18 +85,22 @@ def phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
             raise UserError(f"config.{name} is {tuple(values)}; each value must be {bound} 0")
     if not all(isinstance(size, int) for size in config.batch_sizes):
         raise UserError(f"config.batch_sizes is {tuple(config.batch_sizes)}; give whole numbers")
+    if not isinstance(config.n_critic, int) or config.n_critic < 1:
+        raise UserError(f"config.n_critic is {config.n_critic}; it must be 1 or more")
     result, clock = [], 0
-    for i, resolution in enumerate(sizes):
-        batch_size = config.batch_sizes[i]
+    first = 0 if config.gan == "progan" else len(sizes) - 1
+    for i, resolution in list(enumerate(sizes))[first:]:
+        images_per_step = config.batch_sizes[i] * config.n_critic
 
-        def images(kimg, batch_size=batch_size):
-            return math.ceil(round(kimg * 1000) / batch_size) * batch_size
+        def images(kimg, images_per_step=images_per_step):
+            return math.ceil(round(kimg * 1000) / images_per_step) * images_per_step
 
-        fade = images(config.fade_kimg[i]) if i else 0
+        fade = images(config.fade_kimg[i]) if i > first else 0
         stable = images(config.stable_kimg[i])
         phase = Phase(
             resolution=resolution,
-            batch_size=batch_size,
+            batch_size=config.batch_sizes[i],
+            n_critic=config.n_critic,
             learning_rate=config.learning_rates[i],
             start=clock,
             fade_end=clock + fade,
@@ -106,3 +119,12 @@ def phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
 def phase_at(run: tuple[Phase, ...], images_seen: int) -> Phase:
     """The phase that the next batch belongs to; after the end of the run, the last one."""
     return next((phase for phase in run if images_seen < phase.end), run[-1])
+
+
+def condition_weight(config: ml_collections.ConfigDict, images_seen: jax.Array | int) -> jax.Array:
+    """How much the conditions count at a moment of the clock, in [0, 1]; float32.
+
+    They are ramped up from 0 over `config.condition_ramp_kimg`, which keeps training on few covers
+    from collapsing (Shahbazi et al. 2022, arXiv 2201.06578).
+    """
+    return jnp.clip(jnp.float32(images_seen) / (config.condition_ramp_kimg * 1000), 0.0, 1.0)

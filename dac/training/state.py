@@ -2,13 +2,16 @@
 
 from typing import Any
 
+import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
 import ml_collections
 import optax
 
-from dac.networks.progan import Critic, Generator
+from dac.covers.conditions import Album, encode
+from dac.networks import dcgan, progan, wgan_gp
+from dac.training.latents import draw_latents
 
 Params = dict[str, Any]
 
@@ -19,6 +22,7 @@ class GanState:
 
     Parameters are float32, a subtree for each top-level module of the network. Each module has an
     optimizer state of its own, so that a step can update the modules in use and leave the others.
+    Batch statistics are empty for networks without batch norm.
 
     Attributes:
       step: int32 scalar, updates of each player so far.
@@ -26,6 +30,8 @@ class GanState:
       generator: parameters by module.
       critic: parameters by module.
       generator_ema: moving average of `generator`, which samples are drawn from.
+      generator_stats: running batch statistics by module.
+      critic_stats: running batch statistics by module.
       generator_optimizer: optax state by module.
       critic_optimizer: optax state by module.
     """
@@ -35,14 +41,26 @@ class GanState:
     generator: Params
     critic: Params
     generator_ema: Params
+    generator_stats: Params
+    critic_stats: Params
     generator_optimizer: Params
     critic_optimizer: Params
 
+    @property
+    def ema_variables(self) -> dict[str, Params]:
+        """What the generator is applied with to draw samples."""
+        return {"params": self.generator_ema, "batch_stats": self.generator_stats}
 
-def make_players(config: ml_collections.ConfigDict) -> tuple[Generator, Critic]:
-    """Returns both networks of a config."""
-    sizes = (config.resolution, config.fmap_base, config.fmap_max)
-    return Generator(*sizes), Critic(*sizes)
+
+NETWORKS = {"progan": progan, "wgan_gp": wgan_gp, "dcgan": dcgan}
+
+
+def make_players(config: ml_collections.ConfigDict) -> tuple[nn.Module, nn.Module]:
+    """Returns both networks of a config, the generator and the critic."""
+    networks = NETWORKS[config.gan]
+    dtype = jnp.bfloat16 if config.precision == "bf16" else jnp.float32
+    options = (config.resolution, config.fmap_base, config.fmap_max, dtype)
+    return networks.Generator(*options), networks.Critic(*options)
 
 
 def make_optimizer(
@@ -66,18 +84,22 @@ def init_state(config: ml_collections.ConfigDict, num_genres: int) -> GanState:
     """
     generator, critic = make_players(config)
     size = config.resolution
-    conditions = {"genres": jnp.zeros((1, num_genres)), "genres_known": jnp.zeros((1,), bool)}
+    conditions = encode([Album()], config.conditions, num_genres)
     generator_key, critic_key = jax.random.split(jax.random.key(config.seed))
-    latents, images = jnp.zeros((1, config.latent_size)), jnp.zeros((1, size, size, 3))
-    generator_params = generator.init(generator_key, latents, conditions, size, 1.0)["params"]
-    critic_params = critic.init(critic_key, images, conditions, size, 1.0)["params"]
+    latents = draw_latents(config, generator_key[None])
+    images = jnp.zeros((1, size, size, 3))
+    generator_variables = generator.init(generator_key, latents, conditions, size, 1.0)
+    critic_variables = critic.init(critic_key, images, conditions, size, 1.0)
+    params = generator_variables["params"]
     optimizer = make_optimizer(config, 0.0)  # its state does not depend on the learning rate
     return GanState(
         step=jnp.int32(0),
         images_seen=jnp.int32(0),
-        generator=generator_params,
-        critic=critic_params,
-        generator_ema=jax.tree.map(jnp.copy, generator_params),
-        generator_optimizer=init_optimizer(optimizer, generator_params),
-        critic_optimizer=init_optimizer(optimizer, critic_params),
+        generator=params,
+        critic=critic_variables["params"],
+        generator_ema=jax.tree.map(jnp.copy, params),
+        generator_stats=generator_variables.get("batch_stats", {}),
+        critic_stats=critic_variables.get("batch_stats", {}),
+        generator_optimizer=init_optimizer(optimizer, params),
+        critic_optimizer=init_optimizer(optimizer, critic_variables["params"]),
     )

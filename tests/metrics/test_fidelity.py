@@ -1,33 +1,72 @@
+import itertools
+
 import numpy as np
 import pytest
 
-from dac.covers.dataset import CoverDataset, find_dataset
 from dac.metrics import fidelity
-from data_pipeline.demo_covers import drawing
-from data_pipeline.demo_covers.discography import album_of
+
+MARKS = np.linspace(1950, 2025, 16)
 
 
-def test_accuracy_counts_any_of_a_covers_genres():
-    assert fidelity.genre_accuracy(np.array([0, 1, 2, 2]), [[0], [0, 1], [1], [2]]) == 0.75
+def paint(colors, brightness, random):
+    """Covers `[N, 8, 8, 3]` with a patch, red, green or blue, as bright as asked."""
+    covers = random.normal(32, 8, (len(colors), 8, 8, 3))
+    covers[np.arange(len(colors)), 2:6, 2:6, colors] += 150 * brightness[:, None, None]
+    return covers.clip(0, 255).astype(np.uint8)
 
 
-def test_it_reads_demo_covers_and_not_shuffled_labels(data_dir):
-    dataset = CoverDataset(find_dataset(data_dir, "demo_covers", 16), 1.0)
-    indices = np.arange(len(dataset))
-    images, weights = dataset.images(indices, 16), dataset.labels(indices)["genres"]
-    reader = fidelity.train_genre_reader(np.tile(images, (8, 1, 1, 1)), np.tile(weights, (8, 1)), 0)
-
-    # Covers that are not in the dataset, which holds the first 64.
-    albums = [album_of(i) for i in range(100, 180)]
-    unseen = np.stack([np.asarray(drawing.draw_cover(a).reduce(4)) for a in albums])
-    wanted = [[dataset.genres.index(genre) for genre in album.genres] for album in albums]
-    assert fidelity.genre_accuracy(reader.read(unseen), wanted) >= 0.9
-    others = [[(genre + 1) % 8 for genre in genres] for genres in wanted]
-    assert fidelity.genre_accuracy(reader.read(unseen), others) <= 0.2
+def test_readers_tell_colour_from_brightness():
+    random = np.random.default_rng(0)
+    colors, shares = random.integers(3, size=200), random.random(200)
+    covers = paint(colors, 0.3 + 0.7 * shares, random)
+    years = 1950 + 75 * shares
+    by_color = fidelity.train_reader(covers[:150], np.eye(3, dtype=np.float32)[colors[:150]], 0)
+    by_year = fidelity.train_reader(covers[:150], fidelity.two_hot(years[:150], MARKS), 0)
+    assert np.mean(by_color.read(covers[150:]).argmax(axis=1) == colors[150:]) >= 0.95
+    assert np.median(np.abs(by_year.read(covers[150:]) @ MARKS - years[150:])) <= 5
 
 
 @pytest.mark.parametrize("count", [1, 300])
-def test_it_reads_any_number_of_covers(count):
-    images = np.zeros((8, 8, 8, 3), np.uint8)
-    reader = fidelity.train_genre_reader(images, np.eye(8, 2, dtype=np.float32) + 0.1, 0)
-    assert reader.read(np.zeros((count, 8, 8, 3), np.uint8)).shape == (count,)
+def test_probabilities_of_any_number_of_covers(count, monkeypatch):
+    monkeypatch.setattr(fidelity, "STEPS", 1)
+    targets = np.full((2, 3), 1 / 3, np.float32)
+    reader = fidelity.train_reader(np.zeros((2, 8, 8, 3), np.uint8), targets, 0)
+    read = reader.read(np.zeros((count, 8, 8, 3), np.uint8))
+    assert read.shape == (count, 3)
+    np.testing.assert_allclose(read.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_two_hot_keeps_the_number():
+    years = np.array([1950, 1951, 1988, 2025])
+    spread = fidelity.two_hot(years, MARKS)
+    np.testing.assert_allclose(spread @ MARKS, years, rtol=1e-6)
+    np.testing.assert_allclose(spread.sum(axis=1), 1.0, rtol=1e-6)
+    assert ((spread > 0).sum(axis=1) <= 2).all()
+
+
+def test_agreement_is_that_of_all_permutations():
+    fits = np.random.default_rng(0).random((6, 6)) < 0.4
+    shares = [fits[np.arange(6), list(p)].mean() for p in itertools.permutations(range(6))]
+    result = fidelity.agreement(fits)
+    assert result.share == fits.diagonal().mean()
+    np.testing.assert_allclose(result.shuffled, np.mean(shares))
+    np.testing.assert_allclose(result.z, (result.share - np.mean(shares)) / np.std(shares))
+
+
+def test_agreement_tells_a_generator_that_reads_from_one_that_ignores():
+    random = np.random.default_rng(0)
+    wanted, ignoring = random.integers(8, size=(2, 500))
+    partly = np.where(random.random(500) < 0.2, wanted, ignoring)  # heeds a fifth of what is asked
+    collapsed = np.zeros(500, int)
+    results = {
+        name: fidelity.agreement(found[:, None] == wanted)
+        for name, found in {"ignoring": ignoring, "partly": partly, "collapsed": collapsed}.items()
+    }
+    assert results["partly"].p < 1e-6
+    assert results["ignoring"].p > 0.01
+    assert (results["collapsed"].z, results["collapsed"].p) == (0.0, 0.5)
+    # Under ignorance, z is that of a standard normal.
+    shuffles = (random.permutation(wanted) for _ in range(300))
+    scores = [fidelity.agreement(ignoring[:, None] == wanted).z for wanted in shuffles]
+    assert abs(np.mean(scores)) < 0.2
+    assert 0.85 < np.std(scores) < 1.15

@@ -24,6 +24,29 @@ def test_fused_resampling_equals_the_two_operations(size, width, seed):
     )
 
 
+def test_feature_maps_are_the_papers():
+    widths = [layers.feature_maps(r, 8192, 512) for r in layers.resolutions(1024)]
+    assert widths == [512, 512, 512, 512, 256, 128, 64, 32, 16]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 4), (4, 3)])
+def test_conv_transpose_equals_the_dilated_one(height, width):
+    x, kernel = draw(0, 2, height, width, 3), draw(1, 5, 5, 3, 2)
+    expected = jax.lax.conv_transpose(x, jnp.flip(kernel, (0, 1)), (2, 2), ((2, 3), (2, 3)))
+    np.testing.assert_allclose(layers.conv_transpose(x, kernel), expected, atol=1e-5)
+
+
+def test_conv_transpose_is_the_adjoint_of_a_convolution_of_stride_2():
+    x, kernel = draw(0, 2, 4, 4, 3), draw(1, 5, 5, 2, 3)
+
+    def down(images):
+        return layers.conv(images, kernel, stride=2, padding=((2, 2), (2, 2)))
+
+    (expected,) = jax.linear_transpose(down, jnp.zeros((2, 8, 8, 2)))(x)
+    actual = layers.conv_transpose(x, kernel.swapaxes(2, 3))
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
 def test_conv_is_the_sum_over_taps():
     x, kernel = draw(0, 1, 5, 4, 3), draw(1, 3, 3, 3, 2)
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -34,6 +57,22 @@ def test_conv_is_the_sum_over_taps():
                 kernel[row, column]
             )
     np.testing.assert_allclose(layers.conv(x, kernel), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("convolve", "size"),
+    [
+        (layers.conv, 3),
+        (layers.upsample_conv, 3),
+        (layers.conv_downsample, 3),
+        (layers.conv_transpose, 5),
+    ],
+)
+def test_convolutions_in_bf16_give_float32_close_to_it(convolve, size):
+    x, kernel = draw(0, 1, 4, 4, 2), draw(1, size, size, 2, 2)
+    exact, rounded = convolve(x, kernel), convolve(x, kernel, dtype=jnp.bfloat16)
+    assert rounded.dtype == jnp.float32
+    assert 0 < np.linalg.norm(rounded - exact) < 0.01 * np.linalg.norm(exact)
 
 
 def test_upsample_repeats_and_downsample_averages():

@@ -10,7 +10,7 @@ from dac.training.state import init_state
 
 @pytest.fixture
 def state(config):
-    return init_state(config, 3)
+    return jax.jit(lambda: init_state(config, 3))()
 
 
 def shift(state, amount):

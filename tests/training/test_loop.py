@@ -11,6 +11,7 @@ from dac.covers.dataset import CoverDataset, find_dataset
 from dac.errors import UserError
 from dac.training import loop
 from dac.training.checkpoint import Checkpoints, all_finite
+from dac.training.checks import check_config
 from dac.training.state import init_state
 from dac.training.workdir import claim_workdir, write_run
 
@@ -26,7 +27,8 @@ def train(config, workdir, dataset):
 
 def restore(config, workdir, dataset):
     checkpoints = Checkpoints(workdir, read_only=True)
-    state, _ = checkpoints.restore(init_state(config, len(dataset.genres)), pytest.fail)
+    template = jax.jit(lambda: init_state(config, len(dataset.genres)))()
+    state, _ = checkpoints.restore(template, pytest.fail)
     checkpoints.close()
     return state
 
@@ -117,17 +119,44 @@ def test_covers_smaller_than_the_resolution_are_refused(config, tmp_path, datase
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("genre_drop_rate", 1.5),
+        ("condition_drop_rate", 1.5),
         ("tick_kimg", 0.0),
         ("ema_half_life_kimg", float("nan")),
         ("fmap_base", 2),
         ("latent_size", 0),
+        ("n_critic", 0),
+        ("conditions", ("genres", "mood")),
+        ("conditions", ("year", "year")),
+        ("gan", "stylegan"),
+        ("loss", "hinge"),
+        ("precision", "bf8"),
+        ("parallelism", "xmap"),
+        ("augment", "flip"),
+        ("latent_distribution", "cauchy"),
+        ("condition_ramp_kimg", -1.0),
     ],
 )
 def test_an_impossible_config_is_refused(config, field, value):
     config[field] = value
     with pytest.raises(UserError, match=field):
-        loop.check_config(config)
+        check_config(config)
+
+
+@pytest.mark.parametrize("loss", ["wgan_gp", "rpgan_r1r2"])
+def test_a_penalty_is_not_combined_with_batch_norm_in_the_critic(config, loss):
+    config.update({"gan": "dcgan", "loss": loss})
+    with pytest.raises(UserError, match="batch norm, which mixes pictures: take 'non_saturating'"):
+        check_config(config)
+
+
+def test_conditions_that_no_cover_tells_are_refused_if_none_is_left(
+    config, tmp_path, dataset, monkeypatch
+):
+    monkeypatch.setattr(CoverDataset, "known_fields", ("genres",))
+    config.conditions = ("year", "artist")
+    with pytest.raises(UserError, match=r"no cover of .* has any of it; it has: genres"):
+        train(config, tmp_path, dataset)
+    assert not list(tmp_path.iterdir())
 
 
 def test_crossed_tells_multiples():

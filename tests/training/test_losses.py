@@ -1,42 +1,74 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from dac.training import losses
 
 
-def wgan_gp(critic, real, fake, mixing):
-    return losses.wgan_gp_critic_loss(
-        critic, real, fake, mixing, gradient_penalty_weight=10.0, drift_weight=0.001
-    )
+@pytest.fixture
+def pictures():
+    return np.random.default_rng(0).normal(size=(2, 5, 2, 2, 3)).astype(np.float32)
 
 
-def test_wgan_gp_of_a_quadratic_critic_is_the_formula():
-    """D(x) = |x|^2 / 2 has the gradient x, so that every term is known in closed form."""
-    random = np.random.default_rng(0)
-    real, fake = random.normal(size=(2, 5, 2, 2, 3)).astype(np.float32)
-    mixing = random.uniform(size=5).astype(np.float32)
+def quadratic(images):
+    """D(x) = |x|^2 / 2 has the gradient x, so that penalties are known in closed form."""
+    return jnp.sum(jnp.square(images), axis=(1, 2, 3)) / 2
 
-    def critic(x):
-        return jnp.sum(jnp.square(x), axis=(1, 2, 3)) / 2
 
-    loss, metrics = wgan_gp(critic, jnp.asarray(real), jnp.asarray(fake), jnp.asarray(mixing))
-    score_real, score_fake = ((x**2).sum((1, 2, 3)) / 2 for x in (real, fake))
+def norms(images):
+    return np.sqrt((images**2).sum((1, 2, 3)))
+
+
+def test_gradient_penalty_of_a_quadratic_critic_is_the_formula(pictures):
+    real, fake = pictures
+    mixing = np.random.default_rng(1).uniform(size=5).astype(np.float32)
     weight = mixing[:, None, None, None]
-    norms = np.sqrt(((real * (1 - weight) + fake * weight) ** 2).sum((1, 2, 3)))
-    expected = score_fake.mean() - score_real.mean() + 10 * ((norms - 1) ** 2).mean()
-    expected += 0.001 * (score_real**2).mean()
-    np.testing.assert_allclose(loss, expected, rtol=1e-5)
-    np.testing.assert_allclose(metrics["gradient_penalty"], ((norms - 1) ** 2).mean(), rtol=1e-5)
+    penalty, mean_norm = losses.gradient_penalty(quadratic, real, fake, jnp.asarray(mixing))
+    expected = norms(real * (1 - weight) + fake * weight)
+    np.testing.assert_allclose(penalty, ((expected - 1) ** 2).mean(), rtol=1e-5)
+    np.testing.assert_allclose(mean_norm, expected.mean(), rtol=1e-5)
 
 
-def test_a_critic_without_slope_has_a_finite_gradient():
+def test_zero_centered_penalty_of_a_quadratic_critic_is_the_formula(pictures):
+    penalty = losses.zero_centered_penalty(quadratic, jnp.asarray(pictures[0]))
+    np.testing.assert_allclose(penalty, (norms(pictures[0]) ** 2).mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("penalty", ["gradient_penalty", "zero_centered_penalty"])
+def test_a_critic_without_slope_has_finite_gradients(penalty, pictures):
+    inputs = (*pictures, jnp.ones(5)) if penalty == "gradient_penalty" else pictures[:1]
+
     def loss(slope):
-        return wgan_gp(lambda x: slope * x.sum((1, 2, 3)), *jnp.ones((2, 4, 2, 2, 3)), jnp.ones(4))
+        value = getattr(losses, penalty)(lambda x: slope * x.sum((1, 2, 3)), *inputs)
+        return value[0] if isinstance(value, tuple) else value
 
-    assert np.isfinite(jax.grad(lambda slope: loss(slope)[0])(jnp.float32(0.0)))
+    assert np.isfinite(jax.grad(loss)(jnp.float32(0.0)))
 
 
-def test_the_generator_wants_high_scores():
-    loss, _ = losses.wgan_generator_loss(jnp.array([1.0, 3.0]))
-    assert loss == -2.0
+SCORES = np.array([0.5, -1.0, 3.0], np.float32), np.array([-2.0, 0.25, 1.0], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("wasserstein_critic_loss", lambda real, fake: fake.mean() - real.mean()),
+        (
+            "non_saturating_critic_loss",
+            lambda real, fake: np.log1p(np.exp(-real)).mean() + np.log1p(np.exp(fake)).mean(),
+        ),
+        ("relativistic_critic_loss", lambda real, fake: np.log1p(np.exp(fake - real)).mean()),
+        ("relativistic_generator_loss", lambda real, fake: np.log1p(np.exp(real - fake)).mean()),
+    ],
+)
+def test_losses_of_both_scores_are_the_formulas(loss, expected):
+    np.testing.assert_allclose(getattr(losses, loss)(*SCORES), expected(*SCORES), rtol=1e-6)
+
+
+def test_losses_of_one_score_are_the_formulas():
+    real, fake = SCORES
+    np.testing.assert_allclose(losses.drift(real), (real**2).mean(), rtol=1e-6)
+    np.testing.assert_allclose(losses.wasserstein_generator_loss(fake), -fake.mean(), rtol=1e-6)
+    np.testing.assert_allclose(
+        losses.non_saturating_generator_loss(fake), np.log1p(np.exp(-fake)).mean(), rtol=1e-6
+    )

@@ -1,0 +1,69 @@
+"""ProGAN, unconditional: the paper's, to 512x512.
+
+python -m experiments.train --config=configs/progan.py          # one GPU: weeks
+python -m experiments.train --config=configs/progan.py:8gpus    # also 2gpus, 4gpus
+python -m experiments.train --config=configs/progan.py:demo     # minutes on two CPU cores
+python -m experiments.train --config=configs/progan.py:cpu      # real covers, two CPU cores
+"""
+
+import ml_collections
+
+from configs import default
+
+# By number of GPUs: batch sizes and learning rates at 4x4, 8x8, ... 1024x1024. Official code,
+# config.py, preset-v2-*.
+PRESETS = {
+    "2gpus": (
+        (256, 256, 128, 64, 32, 16, 8, 8, 8),
+        (1e-3,) * 7 + (1.5e-3, 2e-3),
+    ),
+    "4gpus": (
+        (512, 256, 128, 64, 32, 16, 16, 16, 16),
+        (1e-3,) * 6 + (1.5e-3, 2e-3, 3e-3),
+    ),
+    "8gpus": (
+        (512, 256, 128, 64, 32, 32, 32, 32, 32),
+        (1e-3,) * 5 + (1.5e-3, 2e-3, 3e-3, 3e-3),
+    ),
+}
+
+
+def get_config(variant: str = "") -> ml_collections.ConfigDict:
+    """Returns the config.
+
+    Args:
+      variant: empty for the paper's on one GPU; `2gpus`, `4gpus`, `8gpus` for its batches and
+        learning rates on several; `demo` for a small one at 32x32 on `demo_covers`, which is built
+        on first use; `cpu` for a small one at 64x64 on `album_covers`.
+    """
+    config = default.get_config()
+    config.name = "_".join(filter(None, ("progan", variant)))
+    if variant in PRESETS:
+        config.batch_sizes, config.learning_rates = PRESETS[variant]
+    elif variant in ("demo", "cpu"):
+        config.fmap_base = 512
+        config.fmap_max = 64
+        config.latent_size = 64
+        # Small batches: on a CPU an image costs the same in any, and updates are what is short.
+        config.batch_sizes = (32, 16, 16, 8, 8)
+        config.learning_rates = (1.5e-3,) * 5
+        config.ema_half_life_kimg = 2.0
+        config.keep_every_kimg = 0.0
+    elif variant:
+        known = ", ".join([*PRESETS, "demo", "cpu"])
+        raise ValueError(f"the ProGAN configs have the variants {known}, not {variant!r}")
+    if variant == "demo":
+        config.dataset = "demo_covers"
+        config.resolution = 32
+        config.fade_kimg = (0.0, 6.0, 5.0, 3.0)
+        config.stable_kimg = (16.0, 10.0, 6.0, 4.5)
+        config.tick_kimg = 2.0
+        config.checkpoint_kimg = 8.0
+    elif variant == "cpu":
+        config.fade_kimg = (0.0, 6.0, 5.0, 4.0, 3.0)
+        config.stable_kimg = (10.0, 12.0, 9.0, 6.0, 5.0)
+        config.tick_kimg = 4.0
+        config.checkpoint_kimg = 4.0
+    else:
+        config.resolution = 512
+    return config

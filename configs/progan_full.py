@@ -1,0 +1,22 @@
+"""ProGAN conditioned on all that is known of an album: genres, release year, artist and title.
+
+python -m experiments.train --config=configs/progan_full.py        # a GPU
+python -m experiments.train --config=configs/progan_full.py:demo   # minutes on two CPU cores
+python -m experiments.train --config=configs/progan_full.py:cpu    # real covers, two CPU cores
+"""
+
+import ml_collections
+
+from configs import progan
+
+
+def get_config(variant: str = "") -> ml_collections.ConfigDict:
+    """Returns the config; `variant` as of `configs/progan.py`, at 64x64 but for the demo."""
+    config = progan.get_config(variant)
+    config.name = config.name.replace("progan", "progan_full")
+    config.conditions = ("genres", "year", "artist", "title")
+    # Each subset of the fields, a single one too, is one that people may ask for.
+    config.condition_drop_rate = 0.5
+    config.augment = "auto"
+    config.resolution = min(config.resolution, 64)
+    return config

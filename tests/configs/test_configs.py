@@ -1,0 +1,64 @@
+import importlib
+import json
+
+import jax
+import pytest
+
+from configs import progan
+from dac.covers.conditions import FIELDS
+from dac.covers.dataset import CoverDataset, find_dataset
+from dac.training import loop
+from dac.training.checks import check_config
+from dac.training.schedule import phases
+
+NAMES = ("dcgan", "wgan_gp", "progan", "progan_genre", "progan_full")
+
+
+def get_config(name, variant):
+    return importlib.import_module(f"configs.{name}").get_config(variant)
+
+
+@pytest.mark.parametrize("variant", ["", "demo", "cpu"])
+@pytest.mark.parametrize("name", NAMES)
+def test_each_config_is_possible_and_has_a_run_directory_of_its_own(name, variant):
+    config = get_config(name, variant)
+    check_config(config)
+    assert config.name == "_".join(filter(None, (name, variant)))
+    assert phases(config)[-1].resolution == config.resolution
+    with pytest.raises(ValueError, match="variants"):
+        get_config(name, "nope")
+
+
+@pytest.mark.parametrize("gpus", [1, 2, 4, 8])
+def test_the_papers_batches_can_be_shared_by_so_many_gpus(gpus):
+    """At 1024x1024, in groups of 4; the rates grow with the batches where those are small."""
+    config = progan.get_config(f"{gpus}gpus" if gpus > 1 else "")
+    config.resolution = 1024
+    run = phases(config)
+    assert [phase.resolution for phase in run] == [4, 8, 16, 32, 64, 128, 256, 512, 1024]
+    assert all(phase.batch_size % (4 * gpus) == 0 for phase in run)
+    assert run[-1].end == pytest.approx(17 * 600_000, rel=1e-3)
+    assert (run[-1].batch_size, run[-1].learning_rate) == {
+        1: (4, 1.5e-3),
+        2: (8, 2e-3),
+        4: (16, 3e-3),
+        8: (32, 3e-3),
+    }[gpus]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_demo_of_each_config_trains_shrunken(name, tmp_path, data_dir):
+    config = get_config(name, "demo")
+    config.update({"resolution": 8, "fmap_base": 16, "fmap_max": 8, "latent_size": 8})
+    config.update({"batch_sizes": (8, 8), "learning_rates": config.learning_rates[:2]})
+    config.update({"fade_kimg": (0.0, 0.016), "stable_kimg": (0.016, 0.016)})
+    config.update({"tick_kimg": 0.016, "checkpoint_kimg": 0.016, "grid_columns": 2})
+    dataset = CoverDataset(find_dataset(data_dir, "demo_covers", 8), 1.0)
+    assert loop.train(config, tmp_path, dataset, jax.devices()[:1]) is None
+    end = phases(config)[-1].end
+    assert (tmp_path / "samples" / f"{end:010d}.png").exists()
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert set(run["config"]["conditions"]) <= set(run["dataset"]["fields"]) == set(FIELDS)
+    log = (tmp_path / "train.log").read_text()
+    on = "DiffAugment is on, as there are under 30,000 covers" in log
+    assert on == (name in ("progan_genre", "progan_full"))

@@ -1,0 +1,90 @@
+"""The command that makes covers, as people run it: real processes on runs that never trained."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from dac.covers.conditions import FIELDS
+from dac.training.checkpoint import Checkpoints
+from dac.training.state import init_state
+from dac.training.workdir import claim_workdir, write_run
+
+GENRES = ("ambient", "dub", "thrash metal")
+
+
+def make_run(workdir, config, conditions):
+    """A run directory with a checkpoint of random numbers."""
+    config.conditions = conditions
+    shapes = jax.eval_shape(lambda: init_state(config, len(GENRES)))
+    rng = np.random.default_rng(0)
+    state = jax.tree.map(lambda x: jnp.array(rng.normal(size=x.shape), x.dtype), shapes)
+    write_run(workdir, claim_workdir(workdir, config, {"genres": GENRES, "years": [1950, 2025]}))
+    checkpoints = Checkpoints(workdir)
+    checkpoints.save(state.replace(images_seen=jnp.int32(320)), 320, {})
+    checkpoints.wait()
+    checkpoints.close()
+    return workdir
+
+
+@pytest.fixture
+def workdir(config, tmp_path):
+    return make_run(tmp_path / "run", config, FIELDS)
+
+
+def sample(workdir, *flags):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.sample", f"--workdir={workdir}", *flags],
+        cwd=Path(__file__).parents[2],
+        env={k: v for k, v in os.environ.items() if k != "XLA_FLAGS"},
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_any_album_is_drawn_and_told_in_one_line(workdir, tmp_path):
+    flags = (
+        *("--genre=Thrash metal=3,dub", "--year=1949", "--artist=椎名林檎\u200b 🦆", "--n=3"),
+        *(f"--title={'long ' * 2000}", f"--out={tmp_path / 'covers.png'}"),
+    )
+    pictures = []
+    for _ in range(2):
+        result = sample(workdir, *flags)
+        assert result.returncode == 0, result.stderr
+        pictures.append((tmp_path / "covers.png").read_bytes())
+    (line,) = result.stdout.decode().splitlines()
+    assert line == (
+        f"{tmp_path / 'covers.png'}: 3 covers of 75% thrash metal, 25% dub, 1950, "
+        f"'{('long ' * 8)[:39]}…', by 椎名林檎 🦆, 8x8"
+    )
+    warnings = result.stderr.decode().splitlines()
+    assert [w.partition(":")[0] for w in warnings] == ["warning"] * 2
+    assert "1950 to 2025" in warnings[0]
+    assert "64 characters" in warnings[1]
+    assert pictures[0] == pictures[1]
+    with Image.open(tmp_path / "covers.png") as picture:
+        assert picture.width > 2 * 128
+
+
+def test_bad_input_is_explained_in_one_line(workdir, config, tmp_path):
+    genre_only = make_run(tmp_path / "genre", config, ("genres",))
+    for where, flags, told in (
+        (workdir, ("--genre=trash metal=0.5",), "thrash metal"),
+        (workdir, ("--artist=",), "the artist '' is blank"),
+        (workdir, ("--genre=",), "the genre"),
+        (workdir, (b"--year=\xff",), "1860 to 2100"),
+        (genre_only, ("--year=1988",), "was trained on genre; it knows no year"),
+    ):
+        result = sample(where, *flags, f"--out={tmp_path / 'no.png'}")
+        assert result.returncode == 1, result
+        (line,) = result.stderr.decode().splitlines()
+        assert line.startswith("error: ")
+        assert told in line
+    assert not (tmp_path / "no.png").exists()

@@ -1,0 +1,146 @@
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dac.covers.conditions import FIELDS, MAX_YEAR, MIN_YEAR, Album, encode
+from dac.networks.conditioning import (
+    ConditionEmbedding,
+    bag_of_ngrams,
+    join_conditions,
+    project_conditions,
+)
+from data_pipeline.demo_covers.discography import GENRES, album_of
+
+FEATURES = 64
+KNOWN = Album({0: 1.0}, 1988, "Blödaxe", "Kill the Pit")
+OTHERS = {
+    "genres": Album({0: 0.5, 1: 0.5}, 1988, "Blödaxe", "Kill the Pit"),
+    "year": Album({0: 1.0}, 1989, "Blödaxe", "Kill the Pit"),
+    "artist": Album({0: 1.0}, 1988, "Blödaxes", "Kill the Pit"),
+    "title": Album({0: 1.0}, 1988, "Blödaxe", "Kill the Pits"),
+}
+
+
+def embed(albums, fields=FIELDS, seed=0, **options):
+    conditions = encode(albums, fields, len(GENRES))
+    module = ConditionEmbedding(FEATURES, **options)
+    return np.asarray(module.init_with_output(jax.random.key(seed), conditions)[0])
+
+
+@pytest.fixture(scope="module")
+def demo_albums():
+    albums = [album_of(i) for i in range(256)]
+    return [
+        Album({GENRES.index(g): 1.0 for g in a.genres}, a.release_year, a.artist, a.title)
+        for a in albums
+    ]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_each_field_weighs_the_same_at_the_start(field, demo_albums):
+    """About unit variance, known or not, so that no field drowns the others in the sum."""
+    for albums in (demo_albums, [Album()]):
+        squares = [np.mean(embed(albums, (field,), seed) ** 2) for seed in range(4)]
+        assert 0.75 < np.mean(squares) < 1.25
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_each_field_reaches_the_embedding(field):
+    one, other = embed([KNOWN, OTHERS[field]])
+    assert np.abs(one - other).max() > 0.01
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_where_a_field_is_unknown_what_stands_in_its_place_is_not_read(field):
+    conditions = encode([KNOWN, OTHERS[field], OTHERS[field]], FIELDS, len(GENRES))
+    conditions[f"{field}_known"] = np.array([False, False, True])
+    module = ConditionEmbedding(FEATURES)
+    variables = module.init(jax.random.key(0), conditions)
+    first, second, known = np.asarray(module.apply(variables, conditions))
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(known - first).max() > 0.1
+
+    def loss(params):
+        return jnp.sum(jnp.square(module.apply({"params": params}, conditions)))
+
+    gradients = jax.grad(loss)(variables["params"])
+    assert np.abs(gradients[f"{field}_unknown"]).max() > 0
+    assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradients))
+
+
+def test_near_years_are_alike_and_no_two_are_the_same():
+    years = embed([Album(year=year) for year in range(MIN_YEAR, MAX_YEAR + 1)], ("year",))
+    unit = years / np.linalg.norm(years, axis=1, keepdims=True)
+    cosines = unit @ unit.T
+    by_distance = [np.diagonal(cosines, distance).mean() for distance in (1, 5, 10, 20)]
+    assert by_distance[0] > 0.97
+    assert by_distance == sorted(by_distance, reverse=True)
+    assert by_distance[-1] < 0.6
+    distances = np.linalg.norm(years[:, None] - years[None], axis=-1)
+    assert distances[~np.eye(len(years), dtype=bool)].min() > 0.3
+
+
+def test_artist_and_title_share_a_table_and_mean_different_things():
+    conditions = encode([Album(artist="Dub", title="Dub")], ("artist", "title"), 0)
+    variables = ConditionEmbedding(FEATURES).init(jax.random.key(0), conditions)
+    assert sum(p.shape[0] > 1000 for p in jax.tree.leaves(variables)) == 1
+    artist, title = embed([Album(artist="Dub")]), embed([Album(title="Dub")])
+    assert np.abs(artist - title).max() > 0.1
+
+
+def test_bag_of_ngrams_holds_the_roots_of_the_shares_and_no_padding():
+    bag = np.asarray(bag_of_ngrams(jnp.array([[7, 9, 7, 7, 0, 0], [0, 0, 0, 0, 0, 0]])))
+    assert {int(i): float(bag[0, i]) for i in np.flatnonzero(bag[0])} == pytest.approx(
+        {7: 0.75**0.5, 9: 0.25**0.5}
+    )
+    assert not bag[1].any()
+
+
+class Player(nn.Module):
+    use: Callable
+
+    @nn.compact
+    def __call__(self, x, conditions):
+        return self.use(x, conditions)
+
+
+def test_a_generator_gets_normalised_conditions_beside_its_latents_by_their_weight():
+    conditions = encode([KNOWN, Album()], FIELDS, len(GENRES))
+    conditions["weight"] = np.array([1.0, 0.25], np.float32)
+    latents = jax.random.normal(jax.random.key(1), (2, FEATURES))
+    joined, variables = Player(join_conditions).init_with_output(
+        jax.random.key(0), latents, conditions
+    )
+    assert set(variables["params"]) == {"conditions"}
+    np.testing.assert_array_equal(joined[:, :FEATURES], latents)
+    norms = np.sqrt(np.mean(np.square(joined[:, FEATURES:]), axis=1))
+    np.testing.assert_allclose(norms, [1.0, 0.25], rtol=1e-5)
+
+
+def test_a_critic_projects_its_features_on_the_embedding():
+    conditions = encode([KNOWN, Album()], FIELDS, len(GENRES))
+    features = jax.random.normal(jax.random.key(1), (2, FEATURES))
+    scores, variables = Player(project_conditions).init_with_output(
+        jax.random.key(0), features, conditions
+    )
+    module = ConditionEmbedding(FEATURES)
+    embedding = module.apply({"params": variables["params"]["conditions"]}, conditions)
+    np.testing.assert_allclose(scores, np.sum(features * embedding, axis=1) / 8, rtol=1e-4)
+    conditions["weight"] = np.zeros(2, np.float32)
+    np.testing.assert_array_equal(
+        Player(project_conditions).apply(variables, features, conditions), np.zeros(2)
+    )
+
+
+def test_without_conditions_there_are_no_parameters():
+    x = jnp.ones((2, FEATURES))
+    joined, variables = Player(join_conditions).init_with_output(jax.random.key(0), x, {})
+    np.testing.assert_array_equal(joined, x)
+    assert not variables
+    scores, variables = Player(project_conditions).init_with_output(jax.random.key(0), x, {})
+    np.testing.assert_array_equal(scores, np.zeros(2))
+    assert not variables

@@ -1,0 +1,139 @@
+"""What the three GANs have in common."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, PartitionSpec
+
+from dac.networks import dcgan, progan, wgan_gp
+
+GANS = [progan, dcgan, wgan_gp]
+WITH_BATCH_NORM = [dcgan.Generator, dcgan.Critic, wgan_gp.Generator]
+
+
+def draw_inputs(player, resolution, batch=8):
+    """What a player is applied to: latents or pictures, and genres, the last ones unknown."""
+    shape = (batch, 6) if player.__name__ == "Generator" else (batch, resolution, resolution, 3)
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    genres = np.eye(2, dtype=np.float32)[np.arange(batch) % 2]
+    return x, {"genres": genres, "genres_known": np.arange(batch) < batch - 1}
+
+
+def build(player, resolution, dtype=jnp.float32):
+    """A tiny network and its variables; calls are compiled, and need no resolution and alpha."""
+    network = player(resolution, 16, 6, dtype)
+    static = functools.partial(network.apply, resolution=resolution, alpha=0.5)
+    init = jax.jit(functools.partial(network.init, resolution=resolution, alpha=0.5))
+    variables = init(jax.random.key(0, impl="rbg"), *draw_inputs(player, resolution))
+    return static, variables
+
+
+@pytest.fixture(params=[player for gan in GANS for player in (gan.Generator, gan.Critic)], ids=str)
+def player(request):
+    return request.param
+
+
+@pytest.mark.parametrize("resolution", [32, 64])
+@pytest.mark.parametrize("gan", GANS)
+def test_shapes_and_names(gan, resolution):
+    for player, shape in (
+        (gan.Generator, (8, resolution, resolution, 3)),
+        (gan.Critic, (8,)),
+    ):
+        network, (x, conditions) = player(resolution, 64, 6), draw_inputs(player, resolution)
+        init = functools.partial(network.init, resolution=resolution, alpha=0.5)
+        apply = functools.partial(network.apply, resolution=resolution, alpha=0.5)
+        for given in (conditions, {}):
+            variables = jax.eval_shape(init, jax.random.key(0, impl="rbg"), x, given)
+            assert all(isinstance(module, dict) for module in variables["params"].values())
+            assert ("conditions" in variables["params"]) == bool(given)
+            out = jax.eval_shape(apply, variables, x, given)
+            assert (out.shape, out.dtype) == (shape, jnp.float32)
+
+
+def test_conditions_reach_the_player(player):
+    apply, variables = build(player, 8)
+    x, conditions = draw_inputs(player, 8)
+    same = np.broadcast_to(x[:1], x.shape)
+    first, second, *_, unknown = jax.jit(apply)(variables, same, conditions)
+    for other in (second, unknown):
+        assert np.abs(first - other).max() > 1e-3 * np.abs(first).max()
+
+
+def equations(jaxpr):
+    for equation in jaxpr.eqns:
+        inner = [p for p in jax.tree.leaves(equation.params) if hasattr(p, "eqns")]
+        if not inner:
+            yield equation
+        for each in inner:
+            yield from equations(each)
+
+
+def test_in_bf16_only_convolutions_are(player):
+    apply, variables = build(player, 8)
+    rounded, _ = build(player, 8, jnp.bfloat16)
+    inputs = draw_inputs(player, 8)
+
+    in_bf16 = [
+        equation.primitive.name
+        for equation in equations(jax.make_jaxpr(rounded)(variables, *inputs).jaxpr)
+        if any(v.aval.dtype == jnp.bfloat16 for v in (*equation.invars, *equation.outvars))
+    ]
+    assert set(in_bf16) == {"conv_general_dilated", "convert_element_type"}
+
+    def loss(params):
+        out = rounded(variables | {"params": params}, *inputs)
+        return jnp.square(out).mean(), out
+
+    gradients, out = jax.jit(jax.grad(loss, has_aux=True))(variables["params"])
+    exact = jax.jit(apply)(variables, *inputs)
+    assert out.dtype == jnp.float32
+    assert 0 < np.linalg.norm(out - exact) < 0.03 * np.linalg.norm(exact)
+    assert all(g.dtype == jnp.float32 and np.any(g) for g in jax.tree.leaves(gradients))
+
+
+def apply_in_training(player, devices):
+    """Outputs, running statistics and gradients of a batch of 8 over some devices."""
+    apply, variables = build(player, 16)
+
+    def step(x, conditions):
+        def loss(params):
+            given = variables | {"params": params}
+            out, updated = apply(given, x, conditions, mutable=["batch_stats"])
+            return jnp.mean(out**3), (out, updated)
+
+        gradients, (out, updated) = jax.grad(loss, has_aux=True)(variables["params"])
+        return out, updated, jax.lax.pmean(gradients, "data")
+
+    everywhere, parts = PartitionSpec(), PartitionSpec("data")
+    sharded = jax.shard_map(
+        step,
+        mesh=Mesh(np.asarray(jax.devices()[:devices]), ("data",)),
+        in_specs=parts,
+        out_specs=(parts, everywhere, everywhere),
+        check_vma=False,
+    )
+    return jax.device_get(jax.jit(sharded)(*draw_inputs(player, 16)))
+
+
+@pytest.mark.parametrize("player", WITH_BATCH_NORM, ids=str)
+def test_batch_norm_is_the_same_on_1_and_4_devices(player):
+    one, four = (apply_in_training(player, devices) for devices in (1, 4))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, four)
+
+
+@pytest.mark.parametrize("player", WITH_BATCH_NORM, ids=str)
+def test_batch_norm_sees_the_other_samples_in_training_alone(player):
+    apply, variables = build(player, 16)
+    x, conditions = draw_inputs(player, 16)
+    others = np.concatenate([x[:1], -x[1:]])
+
+    given = functools.partial(apply, variables, conditions=conditions)
+    sample = jax.jit(given)
+    np.testing.assert_allclose(sample(x)[0], sample(others)[0], rtol=1e-6, atol=1e-7)
+    train = jax.jit(jax.vmap(functools.partial(given, mutable=["batch_stats"]), axis_name="data"))
+    (first, _), (second, _) = train(x[None]), train(others[None])
+    assert np.abs(first[0, 0] - second[0, 0]).max() > 0.01 * np.abs(first[0, 0]).max()
