@@ -17,6 +17,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.conditions = ("genres", "year", "artist", "title")
     # Each subset of the fields, a single one too, is one that people may ask for.
     config.condition_drop_rate = 0.5
-    config.augment = "auto"
+    # The demo is too short for its critic to learn covers by heart, and for augmentation to pay.
+    config.augment = "none" if variant == "demo" else "auto"
     config.resolution = min(config.resolution, 64)
     return config

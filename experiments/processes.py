@@ -19,6 +19,7 @@ from absl import flags
 from jax.experimental import multihost_utils
 
 from dac.errors import UserError
+from dac.training import parallel
 
 COORDINATOR = flags.DEFINE_string(
     "coordinator_address", None, "host:port of process 0; for processes started by hand"
@@ -28,7 +29,7 @@ PROCESS_ID = flags.DEFINE_integer("process_id", None, "of this process, from 0",
 
 JOIN_SECONDS = 120.0  # how far apart processes may start
 HEARTBEAT_SECONDS = 60  # one that is silent for so long is taken for dead, and all end
-LEAVE_SECONDS = 10.0  # how long one that failed waits for the others to leave with it
+LEAVE_SECONDS = 3.0  # how long process 0, having failed, waits for the others to leave first
 
 
 @contextlib.contextmanager
@@ -43,15 +44,20 @@ def joined() -> Iterator[None]:
         return
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        _leave(
-            f"process {jax.process_index()} could not go on, as happens when another one ends: "
-            f"look at what the others say ({str(error).splitlines()[0]:.200})"
-        )
-    except BaseException:
+    except BaseException as error:
+        failure = error
+        if parallel.another_ended(error):
+            failure = UserError(
+                f"process {jax.process_index()} could not go on, as happens when another one "
+                f"ends: look at what the others say ({str(error).splitlines()[0]:.200})"
+            )
+            failure.__cause__ = error
+        # The others lose process 0 last: JAX aborts them, with a trace, when it is gone.
+        if isinstance(failure, UserError) and jax.process_index() > 0:
+            _leave(str(failure))
         # Python ends by waiting for the other processes, which may be waiting for this one.
         _after(LEAVE_SECONDS, lambda: os._exit(1))
-        raise
+        raise failure from failure.__cause__
 
 
 def agree(what: str, value: str) -> None:

@@ -19,6 +19,7 @@ from absl import logging
 from jax.experimental import multihost_utils
 
 from dac.errors import UserError
+from dac.training import parallel
 from dac.training.state import GanState
 
 FOLDER = "checkpoints"
@@ -139,6 +140,8 @@ class Checkpoints:
                 if int(restored.state.images_seen) != images_seen:
                     raise ValueError("it holds another clock")
             except Exception as error:
+                if parallel.another_ended(error):
+                    raise
                 logging.debug("damaged checkpoint", exc_info=error)
                 damaged[images_seen] = _first_line(error)
                 continue
@@ -176,6 +179,8 @@ class Checkpoints:
         return f"the last good checkpoint is {self.folder / max(whole, key=int)}"
 
     def _unwritten(self, error: Exception) -> OSError:
+        if parallel.another_ended(error):
+            raise error
         return OSError(errno.EIO, f"a checkpoint could not be written ({_first_line(error)})")
 
 

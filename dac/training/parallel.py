@@ -63,6 +63,13 @@ def any_process(mesh: Mesh, value: bool) -> jax.Array:
     return _any(split(mesh, np.full(len(local_parts(mesh)), value)), replicated(mesh))
 
 
+def another_ended(error: BaseException) -> bool:
+    """Whether an error is what JAX raises in a process that can't reach another one any more."""
+    if jax.process_count() == 1:
+        return False
+    return isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in str(error)
+
+
 @functools.partial(jax.jit, static_argnums=1)
 def _any(votes, sharding):
     return jax.lax.with_sharding_constraint(jnp.any(votes), sharding)

@@ -35,7 +35,7 @@ def test_normalisation_and_its_gradient(function, batch):
 
 
 @pytest.mark.parametrize(
-    ("resolution", "fields"), [(16, ()), *((r, FIELDS) for r in (4, 8, 16, 32, 64))]
+    ("resolution", "fields"), [*((r, ()) for r in (4, 8, 16, 32, 64)), (16, FIELDS)]
 )
 def test_progan_at_each_resolution_through_its_fade_in(resolution, fields):
     conditions = port.draw_conditions(fields, BATCH)
@@ -57,7 +57,7 @@ def test_progan_at_each_resolution_through_its_fade_in(resolution, fields):
         port.assert_close(scores, critic.torch(port.tensor(images), *where))
 
 
-@pytest.mark.parametrize(("resolution", "fields"), [(32, ()), (64, FIELDS)])
+@pytest.mark.parametrize(("resolution", "fields"), [(32, FIELDS), (64, ())])
 @pytest.mark.parametrize("gan", ["dcgan", "wgan_gp"])
 def test_networks_that_do_not_grow_in_training_and_in_sampling(gan, resolution, fields):
     """Training: by the statistics of the batch, with what they make of the running averages."""

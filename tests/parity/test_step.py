@@ -37,7 +37,7 @@ CASES = {
     "progan": (progan_full, {"augment": "none", "condition_ramp_kimg": 0.5}),
     "wgan_gp": (wgan_gp, {"n_critic": 2}),
     "dcgan": (dcgan, {"resolution": 16}),  # from which on its critic has batch norm
-    "r3gan": (progan, {"loss": "rpgan_r1r2", "augment": "diffaugment", "n_critic": 2}),
+    "r3gan": (progan, {"resolution": 4, "loss": "rpgan_r1r2", "augment": "diffaugment"}),
 }
 
 
