@@ -45,7 +45,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if variant == "demo":
         config.dataset = "demo_covers"
         config.resolution = 32
-        config.stable_kimg = (60.0,) * 9
+        config.stable_kimg = (30.0,) * 9
         config.tick_kimg = 2.0
         config.checkpoint_kimg = 8.0
     elif variant == "cpu":

@@ -10,7 +10,7 @@ import errno
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -165,6 +165,14 @@ class Checkpoints:
             shutil.move(self.folder / str(images_seen), target)
         multihost_utils.sync_global_devices("damaged checkpoints")
         self._manager.reload()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        # A process that ended would be waited for in vain.
+        if error is None or not parallel.another_ended(error):
+            self.close()
 
     def close(self) -> None:
         """Ends the background writing; its errors are those that `wait` tells."""

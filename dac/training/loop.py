@@ -21,7 +21,7 @@ from dac.training.augment import FEW_COVERS, uses_diff_augment
 from dac.training.checkpoint import Checkpoints, all_finite
 from dac.training.checks import check_config
 from dac.training.monitor import Monitor
-from dac.training.plan import Planner, Program, describe, time_steps
+from dac.training.plan import Planner, Program, describe, size_text, time_steps
 from dac.training.schedule import Phase, phase_at, phases
 from dac.training.state import GanState, init_state
 from dac.training.workdir import claim_workdir, refuse_other_run, write_run
@@ -55,8 +55,7 @@ def train(
     with contextlib.ExitStack() as stack:
         monitor = Monitor(workdir, run, writes=jax.process_index() == 0)
         stack.callback(monitor.close)
-        checkpoints = Checkpoints(workdir, config.keep_every_kimg)
-        stack.callback(checkpoints.close)
+        checkpoints = stack.enter_context(Checkpoints(workdir, config.keep_every_kimg))
 
         init = functools.partial(init_state, config, len(dataset.genres))
         state = jax.jit(init, out_shardings=parallel.replicated(mesh))()
@@ -170,7 +169,6 @@ def dry_run(
         if jax.process_index() == 0:
             print(text, file=sys.stderr, flush=True)
 
-    say(describe_run(config, dataset, mesh, jax.eval_shape(init)))
     programs = compile_programs(planner, run, say)
 
     def first_batch(phase):
@@ -179,8 +177,9 @@ def dry_run(
         )
 
     state = jax.jit(init, out_shardings=parallel.replicated(mesh))()
+    about = describe_run(config, dataset, mesh, state)
     times = time_steps(list(programs.values()), state, first_batch)
-    return describe(list(programs.values()), times, planner.limit)
+    return f"{about}\n{describe(list(programs.values()), times, planner.limit)}"
 
 
 def prepare(
@@ -254,7 +253,7 @@ def compile_programs(
         program = programs[size] = planner.compile(phase)
         say(
             f"{size}x{size}: compiled in {time.monotonic() - began:.0f} s; "
-            f"needs {program.memory / 2**30:.2f} GiB a device"
+            f"needs {size_text(program.memory)} a device"
         )
     return programs
 

@@ -14,12 +14,13 @@ from pathlib import Path
 import jax
 import ml_collections
 import numpy as np
-from jax.extend.core import jaxprs_in_params
+from jax.extend.core import Jaxpr, jaxprs_in_params
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dac.covers.conditions import Album, encode
 from dac.errors import UserError
 from dac.networks.layers import STDDEV_GROUP
+from dac.networks.progan import active_modules
 from dac.training import parallel
 from dac.training.schedule import Phase
 from dac.training.state import GanState, init_state
@@ -36,6 +37,7 @@ class Program:
     Attributes:
       phase: of the run.
       step: the compiled function of (state, batch).
+      parameters: how many it trains, of both players.
       memory: bytes it needs on each device: state, batch, and room to work.
       flops: floating-point operations of a step in convolutions and matrix products, of all
         devices together.
@@ -43,6 +45,7 @@ class Program:
 
     phase: Phase
     step: jax.stages.Compiled
+    parameters: int
     memory: int
     flops: float
 
@@ -89,7 +92,7 @@ class Planner:
                 fitting = size
             size = size // 2 // unit * unit
         side = phase.resolution
-        need = f"{program.memory / 2**30:.1f} GiB" if program else "more memory than there is"
+        need = size_text(program.memory) if program else "more memory than there is"
         way_out = (
             f"a batch of {fitting} fits: change config.batch_sizes"
             if fitting
@@ -97,7 +100,7 @@ class Planner:
         )
         raise UserError(
             f"{side}x{side} in batches of {phase.batch_size} needs {need} on each device, which "
-            f"has {self.limit / 2**30:.1f} GiB; {way_out}"
+            f"has {size_text(self.limit)}; {way_out}"
         )
 
     def _try(self, phase: Phase) -> Program | None:
@@ -116,15 +119,23 @@ class Planner:
         part = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), batch)
         axes = [(parallel.DATA_AXIS, self._mesh.size)]
         jaxpr = jax.make_jaxpr(step, axis_env=axes)(state, part).jaxpr
+        grows, active = self._config.gan == "progan", active_modules(phase.resolution)
+        trained = [
+            module
+            for player in (state.generator, state.critic)
+            for name, module in player.items()
+            if not grows or name in active
+        ]
         return Program(
             phase=phase,
             step=compiled,
+            parameters=sum(x.size for x in jax.tree.leaves(trained)),
             memory=usage.argument_size_in_bytes
             + usage.output_size_in_bytes
             - usage.alias_size_in_bytes
             + usage.temp_size_in_bytes
             + usage.generated_code_size_in_bytes,
-            flops=_flops(jaxpr) * self._mesh.size,
+            flops=count_flops(jaxpr) * self._mesh.size,
         )
 
     def _batch_shapes(self, phase: Phase) -> dict[str, jax.ShapeDtypeStruct]:
@@ -190,8 +201,9 @@ def describe(programs: Sequence[Program], times: Sequence[tuple[float, bool]], l
       times: as from `time_steps`.
       limit: bytes of memory of a device.
     """
-    columns = ("resolution", "batch", "n_critic", "learning rate", "fade kimg", "stable kimg")
-    rows, total = [(*columns, "memory", "GFLOP a step", "a step", "images/s", "in all")], 0.0
+    schedule = ("batch", "n_critic", "learning rate", "fade kimg", "stable kimg")
+    costs = ("parameters", "memory", "GFLOP/step", "time/step", "images/s", "time in all")
+    rows, total = [("resolution", *schedule, *costs)], 0.0
     for program, (seconds, measured) in zip(programs, times, strict=True):
         phase, about = program.phase, "" if measured else "~"
         whole = (phase.end - phase.start) / phase.images_per_step * seconds
@@ -204,8 +216,9 @@ def describe(programs: Sequence[Program], times: Sequence[tuple[float, bool]], l
                 f"{phase.learning_rate:g}",
                 f"{(phase.fade_end - phase.start) / 1000:g}",
                 f"{(phase.end - phase.fade_end) / 1000:g}",
-                f"{program.memory / 2**30:.2f} GiB",
-                f"{program.flops / 1e9:,.1f}",
+                f"{program.parameters:,}",
+                size_text(program.memory),
+                f"{program.flops / 1e9:,.2f}",
                 about + _duration(seconds),
                 f"{about}{phase.images_per_step / seconds:,.1f}",
                 about + _duration(whole),
@@ -213,19 +226,24 @@ def describe(programs: Sequence[Program], times: Sequence[tuple[float, bool]], l
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True)) for row in rows]
-    estimated = "" if all(measured for _, measured in times) else "; ~ is from flops, not run"
-    memory = f"each device has {limit / 2**30:.1f} GiB"
-    return "\n".join([*lines, f"{memory}; the whole run takes {_duration(total)}{estimated}"])
+    end = f"each device has {size_text(limit)}; the whole run takes {_duration(total)}"
+    estimated = "" if all(measured for _, measured in times) else "; ~ is from FLOPs, not measured"
+    return "\n".join([*lines, end + estimated])
+
+
+def size_text(size: float) -> str:
+    """Returns a number of bytes as people read it."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
 def _duration(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.3g} ms"
 
 
-def _flops(jaxpr) -> float:
+def count_flops(jaxpr: Jaxpr) -> float:
     """Counts 2 for each product of a convolution or matrix product; zeros of dilation don't count.
 
     The compiler's own count takes the body of a loop once, whatever the number of turns.
@@ -245,5 +263,5 @@ def _flops(jaxpr) -> float:
             total += 2 * math.prod(equation.outvars[0].aval.shape) * products
         turns = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
         for inner in jaxprs_in_params(equation.params):
-            total += turns * _flops(inner)
+            total += turns * count_flops(inner)
     return total

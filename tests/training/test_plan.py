@@ -1,0 +1,164 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dac.covers.dataset import CoverDataset, find_dataset
+from dac.errors import UserError
+from dac.networks.layers import conv
+from dac.training import loop, parallel, plan
+from dac.training.schedule import phases
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def config(config):
+    """The tests' config with a loss that is quick to compile."""
+    config.update({"loss": "non_saturating", "augment": "none"})
+    return config
+
+
+@pytest.fixture
+def dataset(data_dir):
+    return CoverDataset(find_dataset(data_dir, "demo_covers", 8), memory_gib=1.0)
+
+
+def compile_last(config, batch_size, devices=1):
+    """The program of the last phase, for batches of a size."""
+    config = config.copy_and_resolve_references()
+    config.batch_sizes = (8, batch_size)
+    run = phases(config)
+    mesh = parallel.make_mesh(jax.devices()[:devices], run[-1:])
+    return plan.Planner(config, mesh, num_genres=8, augment=False).compile(run[-1])
+
+
+def test_a_step_that_does_not_fit_is_refused_with_a_batch_that_does(
+    config, dataset, tmp_path, monkeypatch
+):
+    fits, more = (compile_last(config, size) for size in (32, 64))
+    limit = (fits.memory + more.memory) // 2
+    monkeypatch.setattr(plan, "device_memory", lambda device: limit)
+    config.batch_sizes = (8, 128)
+    with pytest.raises(UserError, match=r"8x8 in batches of 128 needs \S+ MiB .* 32 fits"):
+        loop.train(config, tmp_path, dataset, jax.devices()[:1])
+    assert not (tmp_path / "run.json").exists()
+    assert not any((tmp_path / "checkpoints").iterdir())
+    assert not any((tmp_path / "samples").glob("*"))
+
+    limit = 1000
+    with pytest.raises(UserError, match=r"4x4 .* not even a batch of 4 fits: lower config\.fmap"):
+        loop.train(config, tmp_path, dataset, jax.devices()[:1])
+
+
+def test_memory_grows_with_the_batch_and_shrinks_with_the_devices(config):
+    small, large, shared = (
+        compile_last(config, *at).memory for at in ((128, 1), (512, 1), (512, 4))
+    )
+    assert 3 < large / small < 5
+    assert 0.8 < shared / small < 1.25
+
+
+def test_memory_of_devices_that_share_a_host(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "CGROUP_LIMIT", tmp_path / "memory.max")
+    whole = plan.device_memory(jax.devices()[0])
+    (tmp_path / "memory.max").write_text("max\n")
+    assert plan.device_memory(jax.devices()[0]) == whole > 0
+    (tmp_path / "memory.max").write_text(f"{2**20}\n")
+    assert plan.device_memory(jax.devices()[0]) == 2**20 // 8
+
+
+CONV = 2 * (2 * 4 * 4 * 5) * (3 * 3 * 3)  # 2x4x4x5 numbers, each of 3x3x3 products
+
+
+def strided(x, kernel):
+    return conv(x, kernel, stride=2)
+
+
+def squared(x, kernel):
+    return jnp.sum(strided(x, kernel) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "expected"),
+    [
+        (conv, [(2, 4, 4, 3), (3, 3, 3, 5)], CONV),
+        (strided, [(2, 8, 8, 3), (3, 3, 3, 5)], CONV),
+        # The forward pass is needed, too; neither gradient needs more than it.
+        (jax.grad(squared, argnums=0), [(2, 8, 8, 3), (3, 3, 3, 5)], 2 * CONV),
+        (jax.grad(squared, argnums=1), [(2, 8, 8, 3), (3, 3, 3, 5)], 2 * CONV),
+        (jnp.matmul, [(4, 5), (5, 6)], 2 * 4 * 5 * 6),
+        (jax.vmap(jnp.matmul), [(7, 4, 5), (7, 5, 6)], 7 * 2 * 4 * 5 * 6),
+        (
+            lambda x, steps: jax.lax.scan(lambda x, y: (x @ y, None), x, steps),
+            [(4, 4), (7, 4, 4)],
+            7 * 2 * 4**3,
+        ),
+        (jax.jit(jax.checkpoint(jnp.matmul)), [(4, 5), (5, 6)], 2 * 4 * 5 * 6),
+        (jnp.add, [(4, 5), (4, 5)], 0),
+    ],
+)
+def test_flops_are_those_counted_by_hand(function, shapes, expected):
+    arrays = [jnp.zeros(shape) for shape in shapes]
+    assert plan.count_flops(jax.make_jaxpr(function)(*arrays).jaxpr) == expected
+
+
+def test_flops_do_not_depend_on_the_devices_and_parameters_are_those_in_use(config):
+    programs = [compile_last(config, 32, devices) for devices in (1, 2)]
+    assert programs[0].flops == programs[1].flops > 0
+    sizes = []
+    for resolution in (4, 8):
+        config.update({"resolution": resolution})
+        planner = plan.Planner(
+            config, parallel.make_mesh(jax.devices()[:1], phases(config)), 8, augment=False
+        )
+        state = planner.state_shapes()
+        sizes.append(sum(x.size for x in jax.tree.leaves((state.generator, state.critic))))
+    assert programs[0].parameters == sizes[1] > sizes[0]
+
+
+def test_a_dry_run_prints_a_line_for_each_resolution_and_writes_nothing(data_dir, tmp_path):
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "experiments.train", "--dry_run"),
+            *("--config=configs/progan_genre.py:demo", f"--workdir={tmp_path / 'run'}"),
+            *(f"--data_dir={data_dir}", "--config.resolution=8", "--config.fmap_max=8"),
+            *("--config.batch_sizes=(8,16)", "--config.learning_rates=(1e-3,2e-3)"),
+            *("--config.loss=non_saturating", "--config.augment=none"),
+            *("--config.fade_kimg=(0.,1.6)", "--config.stable_kimg=(3.2,1.)"),
+        ],
+        cwd=PROJECT,
+        env={k: v for k, v in os.environ.items() if k != "XLA_FLAGS"},  # one device
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert not (tmp_path / "run").exists()
+    _, heading, four, eight, whole = result.stdout.splitlines()
+    assert len(heading) == len(four) == len(eight)
+    columns = [re.split(r"\s{2,}", line.strip()) for line in (heading, four, eight)]
+    (_, first, second) = (dict(zip(columns[0], row, strict=True)) for row in columns)
+    assert [first[k] for k in ("resolution", "batch", "fade kimg")] == ["4x4", "8", "0"]
+    assert [second[k] for k in ("batch", "learning rate", "stable kimg")] == [
+        "16",
+        "0.002",
+        "1.008",
+    ]
+    assert int(second["parameters"].replace(",", "")) > int(first["parameters"].replace(",", ""))
+    assert re.match(r"each device has [\d.]+ GiB; the whole run takes [\d.]+ \S+$", whole)
+    # What a step takes times the steps.
+    steps, seconds = 3200 / 8, np.array([_seconds(first[k]) for k in ("time/step", "time in all")])
+    assert seconds[1] == pytest.approx(steps * seconds[0], rel=0.1)
+
+
+def _seconds(text):
+    number, unit = text.split()
+    return float(number) * {"ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400}[unit]
