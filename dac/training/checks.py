@@ -35,8 +35,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         )
     if config.gan == "dcgan" and config.loss != "non_saturating":
         raise UserError(
-            f"config.loss is {config.loss!r}, with a penalty for each picture, but a DCGAN's critic "
-            "has batch norm, which mixes pictures: take 'non_saturating', or another config.gan"
+            f"config.loss is {config.loss!r}, with a penalty for each picture, but the critic of a "
+            "DCGAN has batch norm, which mixes pictures: take 'non_saturating', or another "
+            "config.gan"
         )
     if config.gan != "progan" and config.resolution < 8:
         raise UserError(f"config.resolution is {config.resolution}; a {config.gan} needs 8 or more")

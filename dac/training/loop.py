@@ -268,8 +268,8 @@ def describe_run(
     conditions = ", ".join(config.conditions) or "nothing"
     unknown = [field for field in config.conditions if field not in dataset.known_fields]
     text = (
-        f"{config.gan} conditioned on {conditions}; generator {generator_size:,} and critic {critic_size:,} "
-        f"parameters; {len(dataset):,} covers of {len(dataset.genres)} genres; "
+        f"{config.gan} conditioned on {conditions}; generator {generator_size:,} and critic "
+        f"{critic_size:,} parameters; {len(dataset):,} covers of {len(dataset.genres)} genres; "
         f"{mesh.size} {mesh.devices[0].platform} device(s), {config.precision}"
     )
     if unknown:
