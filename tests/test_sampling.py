@@ -11,7 +11,7 @@ from dac.training.state import init_state
 from dac.training.workdir import claim_workdir, write_run
 
 GENRES = ("ambient", "dub", "thrash metal")
-IDENTITY = {"genres": list(GENRES), "years": [1950, 2025]}
+IDENTITY = {"genres": list(GENRES), "fields": list(FIELDS), "years": [1950, 2025]}
 
 
 def random_state(config):
@@ -26,6 +26,7 @@ def make_run(config, images_seen=320, **options):
     return Run(
         config=config,
         genres=GENRES,
+        fields=tuple(config.conditions),
         years=(1950, 2025),
         variables=random_state(config).ema_variables,
         images_seen=images_seen,

@@ -25,7 +25,8 @@ def make_run(workdir, config, conditions):
     shapes = jax.eval_shape(lambda: init_state(config, len(GENRES)))
     rng = np.random.default_rng(0)
     state = jax.tree.map(lambda x: jnp.array(rng.normal(size=x.shape), x.dtype), shapes)
-    write_run(workdir, claim_workdir(workdir, config, {"genres": GENRES, "years": [1950, 2025]}))
+    identity = {"genres": GENRES, "fields": FIELDS, "years": [1950, 2025]}
+    write_run(workdir, claim_workdir(workdir, config, identity))
     checkpoints = Checkpoints(workdir)
     checkpoints.save(state.replace(images_seen=jnp.int32(320)), 320, {})
     checkpoints.wait()
