@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 from jax.experimental import multihost_utils
@@ -125,11 +126,18 @@ class Checkpoints:
           None where there is no checkpoint.
 
         Raises:
-          UserError: there are checkpoints, but none can be read.
+          UserError: there are checkpoints, but none can be read, or processes see others.
         """
+        found = sorted(self._manager.all_steps(), reverse=True)
+        newest = multihost_utils.process_allgather(np.int32(found[0] if found else -1))
+        if np.any(newest != newest[0]):
+            raise UserError(
+                f"the processes of the run see different checkpoints in {self.folder}; give a "
+                "--workdir on a disk that they share"
+            )
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, template)
         damaged = {}
-        for images_seen in sorted(self._manager.all_steps(), reverse=True):
+        for images_seen in found:
             try:
                 restored = self._manager.restore(
                     images_seen,

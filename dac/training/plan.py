@@ -38,7 +38,8 @@ class Program:
       phase: of the run.
       step: the compiled function of (state, batch).
       parameters: how many it trains, of both players.
-      memory: bytes it needs on each device: state, batch, and room to work.
+      memory: bytes it needs on each device: state, batch, and room to work. A CPU's convolutions
+        take more beside it; measured: half as much again.
       flops: floating-point operations of a step in convolutions and matrix products, of all
         devices together.
     """

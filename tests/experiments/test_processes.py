@@ -20,7 +20,7 @@ from absl.testing import flagsaver
 from configs import progan_genre
 from dac.covers.dataset import CoverDataset, find_dataset
 from dac.errors import UserError
-from dac.training import loop
+from dac.training import checkpoint, loop
 from dac.training.checkpoint import Checkpoints
 from dac.training.state import init_state
 from experiments import processes
@@ -388,3 +388,11 @@ def test_pmap_is_refused_for_several_processes(config, dataset, tmp_path, monkey
     config.parallelism = "pmap"
     with pytest.raises(UserError, match="take 'shard_map'"):
         loop.train(config, tmp_path, dataset)
+
+
+def test_a_run_directory_that_is_not_shared_is_refused(config, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        checkpoint.multihost_utils, "process_allgather", lambda newest: np.array([960, newest])
+    )
+    with pytest.raises(UserError, match="give a --workdir on a disk that they share"):
+        loop.train(config, tmp_path, dataset, jax.devices()[:1])
