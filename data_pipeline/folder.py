@@ -11,7 +11,7 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,10 @@ class Skipped:
     line: int
     reason: str
 
+    def as_json(self) -> str:
+        """Returns an object on one line."""
+        return json.dumps(asdict(self))
+
 
 def read_folder(folder: str | os.PathLike[str]) -> Iterator[CoverRecord | Skipped]:
     """Yields what each line of a collection's `metadata.jsonl` gives, in order; no picture is read.
@@ -115,7 +119,7 @@ def read_folder(folder: str | os.PathLike[str]) -> Iterator[CoverRecord | Skippe
                 line=number,
                 album_id=album_id,
                 genres=_genres(fields.get("genres")),
-                release_year=_year(fields.get("release_year")),
+                release_year=parse_year(fields.get("release_year")),
                 artist=clean_text(fields.get("artist")),
                 title=clean_text(fields.get("title")),
             )
@@ -131,10 +135,20 @@ def clean_text(value: Any) -> str | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def normalize_genre(name: str) -> str | None:
+def normalize_genre(name: Any) -> str | None:
     """Returns the one spelling of a genre: `clean_text`, case folded; None if nothing is left."""
     # Folding the decomposed form is Unicode's canonical caseless matching (D145).
     return clean_text(unicodedata.normalize("NFD", clean_text(name) or "").casefold())
+
+
+def parse_year(value: Any) -> int | None:
+    """Returns the year of a whole number or of an ISO date, None if it is none in range."""
+    if isinstance(value, str):
+        date = _DATE.fullmatch(value.strip())
+        value = int(date[1]) if date else None
+    if isinstance(value, float) and value.is_integer():  # Tables with gaps hold years as floats.
+        value = int(value)
+    return value if isinstance(value, int) and MIN_YEAR <= value <= MAX_YEAR else None
 
 
 def _parse(line: bytes) -> dict[str, Any] | str:
@@ -176,13 +190,3 @@ def _genres(value: Any) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     genres = (normalize_genre(name) for name in names if isinstance(name, str))
     return tuple(dict.fromkeys(genre for genre in genres if genre is not None))
-
-
-def _year(value: Any) -> int | None:
-    """Returns the year of a whole number or of an ISO date, None if it is none in range."""
-    if isinstance(value, str):
-        date = _DATE.fullmatch(value.strip())
-        value = int(date[1]) if date else None
-    if isinstance(value, float) and value.is_integer():  # Tables with gaps hold years as floats.
-        value = int(value)
-    return value if isinstance(value, int) and MIN_YEAR <= value <= MAX_YEAR else None

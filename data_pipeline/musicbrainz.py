@@ -1,0 +1,155 @@
+"""MusicBrainz as a source: albums by genre, with covers from the Cover Art Archive.
+
+Needs no key. https://musicbrainz.org/doc/MusicBrainz_API asks for one request a second at most and
+a User-Agent that names a contact.
+"""
+
+import re
+from typing import Any
+
+from yarl import URL
+
+from data_pipeline.catalog import Album, Artist, Cover, Listing, Page
+from data_pipeline.folder import clean_text, normalize_genre, parse_year
+from data_pipeline.http import Answer, Client, FetchError, dicts, read_json
+
+PUBLIC_API = "https://musicbrainz.org/ws/2"
+PUBLIC_COVERS = "https://coverartarchive.org"
+REQUESTS_PER_SECOND = 1.0
+PAGE_SIZE = 100  # the most that it gives
+MAX_BYTES = 16_000_000  # of an answer; a page of release groups has about 200 kB
+
+# Sides of the covers that the archive makes, in pixels.
+COVER_SIZES = (250, 500, 1200)
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class MusicBrainz:
+    """Lists albums of MusicBrainz: release groups with a genre's name among their tags.
+
+    Attributes:
+      name: of the source, in the catalogue.
+      learned: what the source found out of the service, to be remembered: nothing here.
+    """
+
+    name = "musicbrainz"
+
+    def __init__(
+        self,
+        client: Client,
+        api: str,
+        covers: str,
+        size: int,
+        since: int | None,
+        until: int | None,
+    ):
+        """Prepares the source.
+
+        Args:
+          client: to ask with.
+          api: root of the web service, without a slash at its end.
+          covers: root of the Cover Art Archive, likewise.
+          size: side of the covers in pixels; the nearest that there is will be fetched.
+          since: first year of release, None for any.
+          until: last year of release, None for any.
+        """
+        self._client = client
+        self._api = api
+        self._covers = covers
+        self._side = min(COVER_SIZES, key=lambda side: (abs(side - size), -side))
+        self._since = since
+        self._until = until
+        self.learned: dict[str, Any] = {}
+
+    async def all_genres(self) -> list[str]:
+        """Returns the names of all genres that MusicBrainz has, normalised."""
+        names: dict[str | None, None] = {}
+        offset: int | None = 0
+        while offset is not None:
+            items, total = await self._get("genre/all", offset, "genres", "genre-count")
+            names |= dict.fromkeys(normalize_genre(item.get("name")) for item in items)
+            offset = _next_page(offset, items, total)
+        return [name for name in names if name is not None]
+
+    async def page(self, listing: Listing, genres: frozenset[str]) -> Page:
+        """Returns a page of a genre's albums.
+
+        Args:
+          listing: of a genre.
+          genres: which of an album's tags are taken for its genres.
+        """
+        query = f"tag:{_phrase(listing.key)} AND primarytype:album"
+        if self._since is not None or self._until is not None:
+            query += f" AND firstreleasedate:[{self._since or '*'} TO {self._until or '*'}]"
+        items, total = await self._get(
+            "release-group", listing.next, "release-groups", "count", query=query
+        )
+        return Page(
+            albums=[_album(item, genres) for item in items if _id(item)],
+            artists=[artist for item in items for artist in _artists(item)],
+            next=_next_page(listing.next, items, total),
+            total=total,
+        )
+
+    def cover_url(self, cover: Cover) -> str:
+        """Returns where an album's front cover is."""
+        return f"{self._covers}/release-group/{cover.key}/front-{self._side}"
+
+    async def _get(
+        self, path: str, offset: int, items: str, count: str, **query: str
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """Returns the items of a page, and how many all pages have, None where that is untold."""
+
+        async def read(answer: Answer) -> dict[str, Any]:
+            value = await read_json(answer)
+            if not isinstance(value.get(items), list):
+                raise FetchError("malformed_json")
+            return value
+
+        url = URL(f"{self._api}/{path}").with_query(
+            query | {"limit": PAGE_SIZE, "offset": offset, "fmt": "json"}
+        )
+        value = await self._client.fetch(str(url), read, max_bytes=MAX_BYTES)
+        total = value.get(count)
+        return dicts(value[items]), total if isinstance(total, int) and total >= 0 else None
+
+
+def _phrase(genre: str) -> str:
+    """Returns a name as a phrase of the Lucene query syntax, in which it means itself."""
+    escaped = genre.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{escaped}"'
+
+
+def _next_page(offset: int, items: list[dict[str, Any]], total: int | None) -> int | None:
+    """Returns where the next page begins; a list that doesn't tell its length ends when empty."""
+    end = offset + PAGE_SIZE
+    more = bool(items) if total is None else end < total
+    return end if more else None
+
+
+def _id(item: Any) -> str | None:
+    """Returns an id that is one, and so may be part of a path."""
+    value = item.get("id") if isinstance(item, dict) else None
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def _album(item: dict[str, Any], genres: frozenset[str]) -> Album:
+    tags = [tag.get("name") for tag in dicts(item.get("tags"))]
+    credit = "".join(
+        f"{part.get('name') or ''}{part.get('joinphrase') or ''}"
+        for part in dicts(item.get("artist-credit"))
+    )
+    return Album(
+        key=item["id"],
+        title=clean_text(item.get("title")),
+        artist=clean_text(credit),
+        release_year=parse_year(item.get("first-release-date")),
+        genres=tuple(sorted(genres.intersection(map(normalize_genre, tags)))),
+        artists=tuple(artist.key for artist in _artists(item)),
+    )
+
+
+def _artists(item: dict[str, Any]) -> list[Artist]:
+    credited = [part.get("artist") for part in dicts(item.get("artist-credit"))]
+    return [Artist(key, clean_text(a.get("name"))) for a in credited if (key := _id(a))]

@@ -1,0 +1,318 @@
+"""Spotify as a source: artists by genre, their related artists, the albums of all these.
+
+Its terms forbid to train models on its content (Developer Policy, III.14). What an app may do
+depends on when it was registered, so that page sizes and abilities are found out and remembered.
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+import spotipy
+from spotipy.cache_handler import MemoryCacheHandler
+from spotipy.oauth2 import SpotifyClientCredentials, SpotifyOauthError
+from yarl import URL
+
+from dac.errors import UserError
+from data_pipeline.catalog import Album, Artist, Cover, Listing, Page
+from data_pipeline.folder import clean_text, normalize_genre, parse_year
+from data_pipeline.http import (
+    Answer,
+    Client,
+    FetchError,
+    UnavailableError,
+    backoff,
+    dicts,
+    read_json,
+)
+
+PUBLIC_API = "https://api.spotify.com/v1"
+PUBLIC_TOKEN = "https://accounts.spotify.com/api/token"
+# Spotify publishes no number; this one is of this project, on the safe side.
+REQUESTS_PER_SECOND = 1.0
+TERMS = (
+    "Spotify's Developer Policy (III.14) forbids training machine-learning models on its content"
+)
+
+# Apps from before 2024-11 get 50 items a page, later ones 10; more is answered with 400.
+PAGE_SIZES = (50, 10, 5, 1)
+LAST_RESULT = 1000  # a search ends there, whatever its total
+MAX_BYTES = 16_000_000  # of an answer
+
+# Sides of the pictures in pixels, widest first, where an answer doesn't say.
+COVER_SIZES = (640, 300, 64)
+
+_ID = re.compile(r"[0-9A-Za-z]{22}")
+_TOKEN_S = 30.0
+_TOKEN_TRIES = 5
+
+# It logs the header that holds the secret, at level DEBUG.
+logging.getLogger("spotipy").setLevel(logging.WARNING)
+
+
+class Spotify:
+    """Lists artists of a genre, and albums of an artist.
+
+    Attributes:
+      name: of the source, in the catalogue.
+      learned: `page_size`, and whether there are `related_artists`, once known.
+    """
+
+    name = "spotify"
+
+    def __init__(
+        self,
+        client: Client,
+        api: str,
+        token_url: str,
+        client_id: str,
+        client_secret: str,
+        size: int,
+        learned: Mapping[str, Any],
+    ):
+        """Prepares the source.
+
+        Args:
+          client: to ask with.
+          api: root of the web API, without a slash at its end.
+          token_url: gives tokens for the app's id and secret.
+          client_id: of the app.
+          client_secret: of the app; sent to `token_url` alone.
+          size: side of the covers in pixels; the nearest that there is will be fetched.
+          learned: what an earlier process found out.
+        """
+        self._client = client
+        self._api = api
+        self._size = size
+        self._auth = SpotifyClientCredentials(
+            client_id,
+            client_secret,
+            requests_timeout=_TOKEN_S,
+            cache_handler=MemoryCacheHandler(),
+        )
+        self._auth.OAUTH_TOKEN_URL = token_url
+        self._token: str | None = None
+        self._token_lock = asyncio.Lock()
+        self.learned = dict(learned)
+
+    async def all_genres(self) -> list[str]:
+        """Returns nothing: Spotify has no list of genres any more."""
+        return []
+
+    async def page(self, listing: Listing, genres: frozenset[str]) -> Page:
+        """Returns a page of a genre's artists or of an artist's albums, or the related artists.
+
+        Args:
+          listing: of a genre or an artist.
+          genres: unused, as it is Spotify that says which genres an artist has.
+        """
+        if listing.table == "genres":
+            name = listing.key.replace('"', " ")  # there is no way to escape it
+            answer, end = await self._list(
+                "search", listing.next, "artists", q=f'genre:"{name}"', type="artist"
+            )
+            artists = _artists(answer["items"], listed=True, related=self._has_related())
+            return Page(artists=artists, next=_next(answer, end, LAST_RESULT), total=_total(answer))
+        if listing.related and self._has_related():
+            related = await self._related(listing.key)
+            if related is not None:
+                return Page(artists=_artists(related, listed=True), next=0)
+        answer, end = await self._list(
+            f"artists/{listing.key}/albums", listing.next, None, include_groups="album"
+        )
+        items = dicts(answer["items"])
+        return Page(
+            albums=[self._album(item) for item in items if _id(item)],
+            artists=[artist for item in items for artist in _artists(item.get("artists"))],
+            next=_next(answer, end, None),
+            total=_total(answer),
+        )
+
+    def cover_url(self, cover: Cover) -> str:
+        """Returns where a cover is, as Spotify said when it listed the album."""
+        return cover.url or ""
+
+    def _has_related(self) -> bool:
+        return self.learned.get("related_artists", True)
+
+    async def _related(self, artist: str) -> Any:
+        """Returns the related artists of one, None where there are none to be had."""
+        try:
+            answer = await self._get(f"artists/{artist}/related-artists", "artists")
+        except spotipy.SpotifyException as error:
+            if error.http_status not in (403, 404):
+                raise FetchError(f"http_{error.http_status}", retry=False) from error
+            # An app without this ability is told so of any artist: one answer is enough.
+            self.learned.setdefault("related_artists", False)
+            return None
+        self.learned["related_artists"] = True
+        return answer["artists"]
+
+    async def _list(
+        self, path: str, offset: int, part: str | None, **query: str
+    ) -> tuple[dict[str, Any], int]:
+        """Returns a page of a list, as large as the app may, and where the next one begins.
+
+        Args:
+          path: of the list.
+          offset: where the page begins.
+          part: name of the part of the answer that has the list; None for the answer itself.
+          **query: more of the URL.
+        """
+        while True:
+            size = self.learned.get("page_size", PAGE_SIZES[0])
+            try:
+                answer = await self._get(path, part or "items", limit=size, offset=offset, **query)
+            except spotipy.SpotifyException as error:
+                smaller = [known for known in PAGE_SIZES if known < size]
+                if error.http_status == 400 and "limit" in error.msg.lower() and smaller:
+                    self.learned["page_size"] = min(smaller[0], self.learned.get("page_size", size))
+                    continue
+                if error.http_status == 403:
+                    raise UserError(
+                        f"Spotify refuses to list ({error.msg:.100}); an app's owner needs Premium "
+                        "since 2026: see the app's page at developer.spotify.com"
+                    ) from error
+                raise FetchError(f"http_{error.http_status}", retry=False) from error
+            return answer if part is None else answer[part], offset + size
+
+    async def _get(self, path: str, part: str, **query: str | int) -> dict[str, Any]:
+        """Returns an answer of the API.
+
+        Args:
+          path: below the API's root.
+          part: what the answer must have: a list, or an object with a list of `items`.
+          **query: of the URL.
+
+        Raises:
+          spotipy.SpotifyException: it is an error that asking again would not change.
+          FetchError: it can't be had.
+          UserError: Spotify knows no such app.
+        """
+        url = str(URL(f"{self._api}/{path}").with_query(query))
+
+        async def read(answer: Answer) -> dict[str, Any]:
+            if answer.status >= 400:
+                raise _error(answer)
+            value = await read_json(answer)
+            listed = value.get(part)
+            listed = listed.get("items") if isinstance(listed, dict) else listed
+            if not isinstance(listed, list):
+                raise FetchError("malformed_json")
+            return value
+
+        expired = None
+        while True:
+            token = await self._valid_token(expired)
+            try:
+                return await self._client.fetch(
+                    url, read, max_bytes=MAX_BYTES, headers={"Authorization": f"Bearer {token}"}
+                )
+            except spotipy.SpotifyException as error:
+                if error.http_status != 401:
+                    raise
+                if expired is not None:
+                    raise UserError(f"Spotify refuses its own token ({error.msg:.100})") from error
+                expired = token
+
+    async def _valid_token(self, expired: str | None) -> str:
+        """Returns a token, a new one where the last is the one that expired."""
+        async with self._token_lock:
+            for tries in range(1, _TOKEN_TRIES + 1):
+                if self._token is not None and self._token != expired:
+                    break
+                try:
+                    # Its cache goes by the clock, which may be wrong; expiry is what the API says.
+                    self._token = await asyncio.to_thread(
+                        self._auth.get_access_token, as_dict=False, check_cache=False
+                    )
+                except SpotifyOauthError as error:
+                    if error.error in ("invalid_client", "invalid_grant", "unauthorized_client"):
+                        raise UserError(
+                            "Spotify knows no app of this SPOTIPY_CLIENT_ID and "
+                            "SPOTIPY_CLIENT_SECRET; see developer.spotify.com/dashboard"
+                        ) from None
+                    failed = "is refused"
+                except (requests.RequestException, KeyError, TypeError, ValueError):
+                    failed = "can't be had"
+                else:
+                    continue
+                if tries == _TOKEN_TRIES:
+                    # Not what they say: it may hold what was sent.
+                    raise UnavailableError("Spotify", 0, f"gives no token (it {failed})") from None
+                await asyncio.sleep(backoff(tries))
+            assert self._token is not None
+            return self._token
+
+    def _album(self, item: dict[str, Any]) -> Album:
+        images = [i for i in dicts(item.get("images")) if isinstance(i.get("url"), str)]
+        artists = dicts(item.get("artists"))
+        names = [name for artist in artists if (name := clean_text(artist.get("name")))]
+        sides = {
+            image["url"]: _side(image, order) for order, image in reversed([*enumerate(images)])
+        }
+        nearest = min(sides, key=lambda url: abs(sides[url] - self._size), default=None)
+        return Album(
+            key=item["id"],
+            title=clean_text(item.get("name")),
+            artist=", ".join(names) or None,
+            release_year=parse_year(item.get("release_date")),
+            artists=tuple(key for artist in artists if (key := _id(artist))),
+            cover_url=nearest,
+            has_cover=nearest is not None,
+        )
+
+
+def _side(image: dict[str, Any], order: int) -> int:
+    """Returns a picture's longer side, by convention of its place where it isn't told."""
+    told = [side for name in ("width", "height") if isinstance(side := image.get(name), int)]
+    return max(told, default=COVER_SIZES[min(order, len(COVER_SIZES) - 1)])
+
+
+def _artists(items: Any, listed: bool = False, related: bool = False) -> list[Artist]:
+    return [
+        Artist(key, clean_text(item.get("name")), _genres(item), listed, related)
+        for item in dicts(items)
+        if (key := _id(item))
+    ]
+
+
+def _genres(item: dict[str, Any]) -> tuple[str, ...]:
+    told = item.get("genres")
+    names = map(normalize_genre, told if isinstance(told, list) else [])
+    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def _id(item: dict[str, Any]) -> str | None:
+    """Returns an id that is one, and so may be part of a path."""
+    value = item.get("id")
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def _total(answer: dict[str, Any]) -> int | None:
+    total = answer.get("total")
+    return total if isinstance(total, int) and total >= 0 else None
+
+
+def _next(answer: dict[str, Any], end: int, last: int | None) -> int | None:
+    """Returns where the next page begins; None after the last one."""
+    total = _total(answer)
+    if total is None:  # untold: `next` tells as well, and an empty page in any case
+        more = bool(answer["items"]) and answer.get("next", True) is not None
+    else:
+        more = end < total
+    return end if more and (last is None or end < last) else None
+
+
+def _error(answer: Answer) -> spotipy.SpotifyException:
+    """Returns what an error's answer says."""
+    try:
+        said = json.loads(answer.body)["error"]
+        message, reason = str(said["message"]), said.get("reason")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        message, reason = "no message", None
+    return spotipy.SpotifyException(answer.status, -1, clean_text(message) or "", reason)
