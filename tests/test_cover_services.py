@@ -141,6 +141,13 @@ def test_musicbrainz_wants_a_contact_and_a_query_that_it_can_parse(services):
     assert fetch(url + "tag:re%5C:techno").json()["count"] > 0
 
 
+def test_tags_match_in_part_if_they_are_to():
+    with serve(CATALOGUE, partial_tags=True) as services:
+        ids = {group["id"] for group in groups_of(services, "tag:metal")}
+        metal = {"metal", "thrash metal"}
+        assert ids == {album.mbid for album in CATALOGUE if metal & {*album.genres}}
+
+
 def test_musicbrainz_enforces_its_rate():
     with serve(CATALOGUE, musicbrainz_rate=1) as services:
         url = f"{services.musicbrainz_url}/genre/all?fmt=json"
