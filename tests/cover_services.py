@@ -172,7 +172,7 @@ class Catalogue:
     ):
         combined = (f"{first} {last}" for first in PREFIXES.split() for last in STYLES.split())
         invented = (f"genre {i}" for i in itertools.count())
-        names = itertools.chain(re.split(r",\s+", GENRES), combined, invented)
+        names = itertools.chain(" ".join(GENRES.split()).split(", "), combined, invented)
         self.genres = tuple(itertools.islice(names, genres))
         self.num_albums, self.num_artists = albums, artists
         self.seed, self.cover_pixels = seed, cover_pixels

@@ -83,6 +83,7 @@ def test_the_catalogue_is_deterministic_and_finds_its_ids():
     again = make_catalogue(albums=600, artists=90, genres=12, cover_pixels=32)
     other = make_catalogue(albums=600, artists=90, genres=12, cover_pixels=32, seed=1)
     assert list(again) == list(CATALOGUE) != list(other)
+    assert "thrash metal" in CATALOGUE.genres
     for album in CATALOGUE:
         assert CATALOGUE.find_album(album.mbid) == CATALOGUE.find_album(album.spotify_id)
         assert CATALOGUE.find_album(album.mbid) == album.number
