@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -342,8 +342,8 @@ class Catalog:
         with self._db:
             for table in ("genres", "artists"):
                 self._db.execute(
-                    f"UPDATE {table} SET state = 'waiting', reason = NULL, next = 0, total = NULL "
-                    "WHERE state <> 'noted'"
+                    f"UPDATE {table} SET state = 'waiting', reason = NULL, next = 0, total = NULL, "
+                    "again = 0 WHERE state <> 'noted'"
                 )
 
     def next_listing(self, busy: Iterable[tuple[str, int]], again: bool) -> Listing | None:
@@ -447,9 +447,7 @@ class Catalog:
         )
         named = {genres[name] for name in album.genres}
         credited = {artists[key] for key in album.artists if key in artists}
-        if listing.table == "genres":
-            named.add(listing.id)
-        else:
+        if listing.table == "artists":
             credited.add(listing.id)
         for table, ids in (("album_genres", named), ("album_artists", credited)):
             self._db.executemany(
@@ -564,7 +562,11 @@ class Catalog:
 
     def tallies(self) -> dict[tuple[str, str, str], int]:
         """Returns how many jobs there are by table, state and reason ("" for none)."""
-        return _tallies(self._db)
+        return read_tallies(self._db)
+
+    def unlisted(self) -> int:
+        """Returns about how many albums are still to be listed."""
+        return count_unlisted(self._db)
 
 
 def open_to_read(folder: Path) -> sqlite3.Connection:
@@ -595,15 +597,10 @@ def write_metadata(folder: Path) -> int:
     return count
 
 
-def export_urls(folder: Path, cover_url: Callable[[Cover], str]) -> Iterator[dict[str, Any]]:
-    """Yields where each known cover is, stored or not, with what is known of its album.
-
-    Args:
-      folder: of the collection.
-      cover_url: says where a cover is.
-    """
+def read_covers(folder: Path) -> Iterator[tuple[Cover, dict[str, Any]]]:
+    """Yields the covers that a collection knows of, stored or not, and their albums' fields."""
     for cover, _, fields in _read_covers(folder, "reason IS NOT 'no_cover'"):
-        yield {"url": cover_url(cover)} | fields
+        yield cover, fields
 
 
 def _read_covers(folder: Path, which: str) -> Iterator[tuple[Cover, str, dict[str, Any]]]:
@@ -617,9 +614,43 @@ def _read_covers(folder: Path, which: str) -> Iterator[tuple[Cover, str, dict[st
             yield Cover(album, key, url), file_name, fields
 
 
-def _tallies(db: sqlite3.Connection) -> dict[tuple[str, str, str], int]:
+def read_tallies(db: sqlite3.Connection) -> dict[tuple[str, str, str], int]:
+    """Returns how many jobs there are by table, state and reason ("" for none)."""
     rows = db.execute("SELECT job, state, reason, n FROM tallies WHERE n > 0")
     return {(job, state, reason): n for job, state, reason, n in rows}
+
+
+def count_unlisted(db: sqlite3.Connection) -> int:
+    """Returns about how many albums are still to be listed, going by what the lists gave so far.
+
+    Albums that are on several lists are counted once, as far as they were until now.
+    """
+    lists = "genres"
+    if db.execute("SELECT 1 FROM artists WHERE state <> 'noted'").fetchone():
+        lists = "artists"  # the albums are on the artists' lists
+    read, left, unknown, known = db.execute(
+        f"""
+        SELECT sum(CASE state WHEN 'done' THEN total ELSE min(next, total) END),
+          sum(CASE state WHEN 'waiting' THEN max(total - next, 0) END),
+          sum(state = 'waiting' AND total IS NULL), count(total)
+        FROM {lists} WHERE state <> 'noted'
+        """
+    ).fetchone()
+    if not read:
+        return 0
+    (albums,) = db.execute("SELECT max(id) FROM albums").fetchone()
+    mean = (read + (left or 0)) / known
+    return round(((left or 0) + mean * unknown) * (albums or 0) / read)
+
+
+def count_stored(db: sqlite3.Connection, seconds: float) -> tuple[int, float]:
+    """Returns how many covers were stored in the last seconds, and since when, in seconds ago."""
+    now = time.time()
+    stored, first = db.execute(
+        "SELECT count(*), min(stored_at) FROM covers WHERE stored_at BETWEEN ? AND ?",
+        (now - seconds, now),
+    ).fetchone()
+    return stored, now - (first or now)
 
 
 def _connect(file: Path, mode: str) -> sqlite3.Connection:

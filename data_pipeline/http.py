@@ -155,14 +155,14 @@ class Client:
     def __init__(
         self,
         user_agent: str,
-        *,
         rates: Mapping[str, float],
+        *,
         trusted: frozenset[str] = frozenset(),
         connections: int = 8,
         timeout: float = 60.0,
         max_wait: float = 900.0,
         pauses: Mapping[str, float] | None = None,
-        on_pause: Callable[[str, float], Awaitable[None]],
+        on_pause: Callable[[str, float], Awaitable[None]] | None = None,
     ):
         """Prepares a client.
 
@@ -302,12 +302,10 @@ class Client:
         """Refuses where no request may go, whoever says so."""
         name = url.host or ""
         try:
-            address = ipaddress.ip_address(name)
+            private = not _is_public(ipaddress.ip_address(name))
         except ValueError:
-            private, loopback = False, name == "localhost"  # the resolver looks at the addresses
-        else:
-            private, loopback = not _is_public(address), address.is_loopback
-        secure = url.scheme == "https" or (url.scheme == "http" and loopback)
+            private = False  # a name: the resolver looks at its addresses
+        secure = url.scheme == "https" or (url.scheme == "http" and is_loopback(name))
         if not secure or url.user or (private and name not in self._trusted):
             raise FetchError("forbidden_address")
 
@@ -323,7 +321,7 @@ class Client:
         if seconds is None:
             seconds = backoff(host.failures + 1)
         host.pause(seconds)
-        if seconds > 1:
+        if seconds > 1 and self._on_pause is not None:
             await self._on_pause(host.name, seconds)
         if seconds > self._max_wait:
             raise UnavailableError(host.name, seconds, "asks for a pause")
@@ -388,6 +386,14 @@ def dicts(value: Any) -> list[dict[str, Any]]:
 def host_of(url: str) -> str:
     """Returns the name under which a URL's host is limited and counted."""
     return URL(url).host_port_subcomponent or ""
+
+
+def is_loopback(host: str) -> bool:
+    """Returns whether a host, a name or an address, is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def _read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:

@@ -86,7 +86,7 @@ class MusicBrainz:
             "release-group", listing.next, "release-groups", "count", query=query
         )
         return Page(
-            albums=[_album(item, genres) for item in items if _id(item)],
+            albums=[album for item in items if (album := _album(item, listing.key, genres))],
             artists=[artist for item in items for artist in _artists(item)],
             next=_next_page(listing.next, items, total),
             total=total,
@@ -134,18 +134,26 @@ def _id(item: Any) -> str | None:
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
-def _album(item: dict[str, Any], genres: frozenset[str]) -> Album:
-    tags = [tag.get("name") for tag in dicts(item.get("tags"))]
+def _album(item: dict[str, Any], listed: str, genres: frozenset[str]) -> Album | None:
+    """Returns an album; None if it has none of the genres, or no id."""
+    key = _id(item)
+    if "tags" in item:  # a search finds tags that hold its words among others
+        tags = {normalize_genre(tag.get("name")) for tag in dicts(item["tags"])}
+        named = sorted(genres & tags)
+    else:
+        named = [listed]
+    if key is None or not named:
+        return None
     credit = "".join(
         f"{part.get('name') or ''}{part.get('joinphrase') or ''}"
         for part in dicts(item.get("artist-credit"))
     )
     return Album(
-        key=item["id"],
+        key=key,
         title=clean_text(item.get("title")),
         artist=clean_text(credit),
         release_year=parse_year(item.get("first-release-date")),
-        genres=tuple(sorted(genres.intersection(map(normalize_genre, tags)))),
+        genres=tuple(named),
         artists=tuple(artist.key for artist in _artists(item)),
     )
 

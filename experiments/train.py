@@ -14,6 +14,7 @@ from dac.covers.dataset import CoverDataset
 from dac.errors import UserError
 from dac.training import loop
 from dac.training.checks import check_config
+from data_pipeline.cli import INTERRUPTED
 from experiments import cli, data, processes
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -50,7 +51,7 @@ def train(config: ml_collections.ConfigDict, workdir: Path) -> int:
         print(f"dataset: {path}\nrun directory: {workdir}", file=sys.stderr, flush=True)
     stopped = loop.train(config, workdir, dataset)
     if stopped:
-        return cli.INTERRUPTED if stopped == signal.SIGINT else 0
+        return INTERRUPTED if stopped == signal.SIGINT else 0
     if not first:
         return 0
     genre = ""

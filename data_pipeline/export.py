@@ -1,0 +1,73 @@
+"""Writes where covers are in the form that img2dataset reads, for downloads on a cluster."""
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dac.errors import UserError
+from dac.files import write_lines
+from data_pipeline.catalog import Cover, read_covers
+
+COLUMNS = ("url", "album_id", "genres", "release_year", "artist", "title")
+_ROWS = 10_000  # of a group in a Parquet file: what is held at a time
+
+
+def write_urls(file: Path, folder: Path, cover_url: Callable[[Cover], str]) -> int:
+    """Writes a row for each cover that a collection knows of, stored or not, atomically.
+
+    Args:
+      file: .jsonl or .parquet.
+      folder: of the collection.
+      cover_url: says where a cover is.
+
+    Returns:
+      The number of rows.
+
+    Raises:
+      UserError: the file has another ending, or pyarrow is missing.
+    """
+    count = 0
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal count
+        for cover, fields in read_covers(folder):
+            count += 1
+            row = {"url": cover_url(cover)} | fields
+            yield {name: row.get(name) for name in COLUMNS}
+
+    if file.suffix == ".jsonl":
+        write_lines(file, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows()))
+    elif file.suffix == ".parquet":
+        _write_parquet(file, rows())
+    else:
+        raise UserError(f"--export_urls={file} must end in .jsonl or .parquet")
+    return count
+
+
+def _write_parquet(file: Path, rows: Iterator[dict[str, Any]]) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise UserError(
+            "Parquet needs pyarrow: pip install pyarrow, or write a .jsonl file"
+        ) from error
+    text = pa.string()
+    schema = pa.schema(
+        [
+            ("url", text),
+            ("album_id", text),
+            ("genres", pa.list_(text)),
+            ("release_year", pa.int32()),
+            ("artist", text),
+            ("title", text),
+        ]
+    )
+    temporary = file.with_name(f"{file.name}.part")
+    with pq.ParquetWriter(temporary, schema) as writer:
+        while group := list(itertools.islice(rows, _ROWS)):
+            writer.write_table(pa.Table.from_pylist(group, schema))
+    os.replace(temporary, file)

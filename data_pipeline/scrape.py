@@ -1,0 +1,387 @@
+"""Collects album covers with their metadata; stop it and continue it at any point."""
+
+import asyncio
+import importlib.metadata
+import json
+import os
+import re
+import signal
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dotenv
+from absl import flags
+from yarl import URL
+
+from dac.covers.conditions import MAX_YEAR, MIN_YEAR
+from dac.errors import UserError
+from data_pipeline import cli, musicbrainz, spotify, store
+from data_pipeline.catalog import CATALOG_FILE, Catalog
+from data_pipeline.crawl import LISTERS, Crawl, Source
+from data_pipeline.export import write_urls
+from data_pipeline.folder import normalize_genre
+from data_pipeline.http import Client, UnavailableError, host_of, is_loopback
+from data_pipeline.musicbrainz import MusicBrainz
+from data_pipeline.progress import Progress, count, describe, print_status, summary
+
+COME_BACK = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, but it is not the time
+GENRES_FILE = Path(__file__).with_name("genres.txt")
+CONTACT_VARIABLE = "DUCK_AND_COVER_CONTACT"
+CREDENTIALS = ("SPOTIPY_CLIENT_ID", "SPOTIPY_CLIENT_SECRET")
+_MAX_GENRE_LENGTH = 100  # characters
+
+# Hosts, and those below them, whose rules are known: requests a second.
+_DEFAULT_RATE = 1.0
+_CONTACT = re.compile(r"[!-~]+@[!-~]+\.[!-~]+|https?://[!-~]+")
+_PUBLIC_RATES = {
+    "musicbrainz.org": musicbrainz.REQUESTS_PER_SECOND,
+    "api.spotify.com": spotify.REQUESTS_PER_SECOND,
+}
+
+SOURCE = flags.DEFINE_enum(
+    "source", "musicbrainz", ["musicbrainz", "spotify"], "where albums and covers come from"
+)
+OUT = flags.DEFINE_string("out", "data/covers", "folder of the collection; run again to continue")
+GENRES = flags.DEFINE_string(
+    "genres",
+    None,
+    "names separated by commas, a file with a name a line, or 'all'; by default those of before",
+)
+LIMIT = flags.DEFINE_integer("limit", None, "covers that the collection is to have", 1)
+SIZE = flags.DEFINE_integer("size", 500, "side of the covers in pixels; the nearest is taken", 1)
+SINCE = flags.DEFINE_integer("since", None, "first year of release", MIN_YEAR, MAX_YEAR)
+UNTIL = flags.DEFINE_integer("until", None, "last year of release", MIN_YEAR, MAX_YEAR)
+STATUS = flags.DEFINE_boolean("status", False, "print what is there and what is to come, and exit")
+EXPORT_URLS = flags.DEFINE_string(
+    "export_urls",
+    None,
+    "write the known covers' URLs to this .jsonl or .parquet file, for img2dataset, and exit",
+)
+CONTACT = flags.DEFINE_string(
+    "contact",
+    os.environ.get(CONTACT_VARIABLE),
+    f"e-mail address or URL that requests name; by default ${CONTACT_VARIABLE}",
+)
+RATE = flags.DEFINE_float(
+    "requests_per_second", None, "of the metadata service; 0: no limit; by default 1", 0.0
+)
+CONCURRENCY = flags.DEFINE_integer("concurrency", 8, "covers fetched at a time", 1, 512)
+TIMEOUT = flags.DEFINE_float("timeout", 60.0, "seconds for a request, its body included", 0.1)
+MAX_WAIT = flags.DEFINE_float(
+    "max_wait", 900.0, "seconds; a service that asks for a longer pause ends the run", 0.0
+)
+MUSICBRAINZ_URL = flags.DEFINE_string(
+    "musicbrainz_url", musicbrainz.PUBLIC_API, "web service of MusicBrainz, or of a mirror"
+)
+COVERART_URL = flags.DEFINE_string(
+    "coverart_url", musicbrainz.PUBLIC_COVERS, "Cover Art Archive, or a mirror"
+)
+SPOTIFY_API_URL = flags.DEFINE_string("spotify_api_url", spotify.PUBLIC_API, "Spotify's web API")
+SPOTIFY_TOKEN_URL = flags.DEFINE_string(
+    "spotify_token_url", spotify.PUBLIC_TOKEN, "where Spotify gives tokens"
+)
+_ANY_REASON = "true"  # what absl makes of a flag without a value
+
+
+class _OptionalValue(flags.Flag):
+    """A flag that may be given with a value or without."""
+
+    boolean = True  # lets absl parse it without one
+
+    def flag_type(self) -> str:
+        return "string"
+
+
+RETRY_FAILED = flags.DEFINE_flag(
+    _OptionalValue(
+        parser=flags.ArgumentParser(),
+        serializer=flags.ArgumentSerializer(),
+        name="retry_failed",
+        default=None,
+        help_string="try only what failed again; with a value, what failed for that reason",
+    )
+)
+
+
+def main() -> int:
+    """Collects, or reports on a collection; returns the exit code."""
+    out = Path(OUT.value)
+    if STATUS.value:
+        print_status(out)
+        return 0
+    urls = _service_urls()
+    rate = _rate(urls[0])
+    if SINCE.value is not None and UNTIL.value is not None and SINCE.value > UNTIL.value:
+        raise UserError(f"--since={SINCE.value} is after --until={UNTIL.value}")
+    genres = _read_genres(GENRES.value)
+    credentials = _credentials() if SOURCE.value == "spotify" else None
+    if SOURCE.value == "spotify":
+        print(f"note: {spotify.TERMS}", file=sys.stderr)
+    if EXPORT_URLS.value is not None:
+        source = _source(Client("", {}), urls, credentials, None, None, {})
+        count = write_urls(Path(EXPORT_URLS.value), out, source.cover_url)
+        print(f"{EXPORT_URLS.value}: {count:,} covers")
+        return 0
+    user_agent = _user_agent()
+    try:
+        with closing(Catalog(out, SOURCE.value)) as catalog:
+            store.prepare(out)
+            return asyncio.run(_collect(catalog, urls, rate, genres, user_agent, credentials))
+    except sqlite3.Error as error:
+        raise UserError(
+            f"the catalogue {out / CATALOG_FILE} can't be used ({error}); what was stored is not "
+            "lost: put that right and run the command again"
+        ) from error
+
+
+async def _collect(
+    catalog: Catalog,
+    urls: tuple[str, str],
+    rate: float,
+    genres: list[str] | None,
+    user_agent: str,
+    credentials: tuple[str, str] | None,
+) -> int:
+    """Runs the crawl, shows how far it is, and prints the summary; returns the exit code."""
+    start = time.monotonic()
+    progress = Progress()
+    since, until = _window(catalog, progress)
+    lost = catalog.check_files()
+    if lost:
+        progress.say(f"{lost} covers are not on disk as they were stored; they are fetched again")
+    if RETRY_FAILED.value is not None:
+        catalog.retry_failed(None if RETRY_FAILED.value == _ANY_REASON else RETRY_FAILED.value)
+    catalog.retry_due()
+    stored_before = count(catalog.tallies(), "covers", "done")
+    crawl = Crawl(
+        catalog,
+        limit=LIMIT.value,
+        since=since,
+        until=until,
+        concurrency=CONCURRENCY.value,
+        again=RETRY_FAILED.value is not None,
+        progress=progress,
+    )
+    client = Client(
+        user_agent,
+        rates={host_of(urls[0]): rate} if rate else {},
+        trusted=frozenset(URL(url).host or "" for url in urls),
+        connections=max(CONCURRENCY.value, LISTERS),
+        timeout=TIMEOUT.value,
+        max_wait=MAX_WAIT.value,
+        pauses=catalog.pauses(),
+        on_pause=crawl.paused,
+    )
+    unavailable = None
+    async with client:
+        source = _source(client, urls, credentials, since, until, catalog.setting("learned", {}))
+        try:
+            asked = await _ask(catalog, source, genres)
+            await crawl.run(client, source, asked)
+        except UnavailableError as error:
+            unavailable = error
+    tallies = catalog.tallies()
+    seconds = time.monotonic() - start
+    stored = count(tallies, "covers", "done") - stored_before
+    progress.say(describe(tallies, catalog.unlisted(), stored / seconds))
+    print(
+        json.dumps(
+            summary(tallies)
+            | {
+                "source": source.name,
+                "stored_now": stored,
+                "seconds": round(seconds, 1),
+                "requests": client.requests,
+            }
+        )
+    )
+    if unavailable is not None:
+        when = ""
+        if unavailable.seconds:
+            then = datetime.now() + timedelta(seconds=unavailable.seconds)
+            when = f" until {then:%Y-%m-%d %H:%M}"
+        cli.warn(f"{unavailable}{when}; all is saved: run the same command again after that")
+        return COME_BACK
+    return cli.INTERRUPTED if crawl.stopped == signal.SIGINT else 0
+
+
+def _source(
+    client: Client,
+    urls: tuple[str, str],
+    credentials: tuple[str, str] | None,
+    since: int | None,
+    until: int | None,
+    learned: dict[str, Any],
+) -> Source:
+    if credentials is None:
+        return MusicBrainz(client, *urls, SIZE.value, since, until)
+    return spotify.Spotify(client, *urls, *credentials, SIZE.value, learned)
+
+
+async def _ask(catalog: Catalog, source: Source, genres: list[str] | None) -> frozenset[str]:
+    """Adds the genres asked for to the collection's; returns all of these.
+
+    Args:
+      catalog: of the collection.
+      source: knows what "all" genres are.
+      genres: names; empty for all, None for those of before.
+
+    Raises:
+      UserError: there are none.
+    """
+    if genres == [] and not catalog.setting("all_genres"):
+        names = await source.all_genres() or _starter_genres()
+        catalog.ask(names)
+        catalog.remember({"all_genres": True})
+    else:
+        catalog.ask(genres or [])
+    asked = catalog.genres()
+    if not asked:
+        raise UserError(
+            "which genres? Give --genres='thrash metal,dub', --genres=FILE with a name a line, or "
+            "--genres=all"
+        )
+    return asked
+
+
+def _window(catalog: Catalog, progress: Progress) -> tuple[int | None, int | None]:
+    """Returns the first and last year of the collection; lists anew if they are others now."""
+    before = catalog.setting("years", [None, None])
+    if SINCE.value is None and UNTIL.value is None:
+        return before[0], before[1]
+    now = [SINCE.value, UNTIL.value]
+    if now != before:
+        if catalog.genres():
+            progress.say("other years than before: all albums are listed anew")
+        catalog.list_anew()
+        catalog.remember({"years": now})
+    return SINCE.value, UNTIL.value
+
+
+def _read_genres(given: str | None) -> list[str] | None:
+    """Returns the genres of a flag's value, normalised: an empty list for all, None for none given.
+
+    Raises:
+      UserError: there is no such file, it is no text, or a name is too long.
+    """
+    if given is None:
+        return None
+    if given == "all":
+        return []
+    file = Path(given)
+    if file.is_file():
+        lines = _read_lines(file)
+    elif file.suffix or os.sep in given:
+        raise UserError(f"--genres={given}: there is no such file; names are separated by commas")
+    else:
+        lines = given.split(",")
+    names = [name for line in lines if (name := normalize_genre(line))]
+    for name in names:
+        if len(name) > _MAX_GENRE_LENGTH:
+            raise UserError(
+                f"--genres: {name[:30]!r}... is longer than {_MAX_GENRE_LENGTH} characters; in a "
+                "file, write a name a line"
+            )
+    if not names:
+        raise UserError(f"--genres={given}: there is no genre in it; --genres=all takes all")
+    return list(dict.fromkeys(names))
+
+
+def _starter_genres() -> list[str]:
+    return [name for line in _read_lines(GENRES_FILE) if (name := normalize_genre(line))]
+
+
+def _read_lines(file: Path) -> list[str]:
+    """Returns the lines of a UTF-8 file but its comments."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file} is not UTF-8 text (byte {error.start}); save it as such"
+        ) from error
+    return [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+
+
+def _service_urls() -> tuple[str, str]:
+    """Returns where the source's metadata is, and its other service.
+
+    Raises:
+      UserError: a URL is none, or not a safe one.
+    """
+    pair = (
+        (MUSICBRAINZ_URL, COVERART_URL)
+        if SOURCE.value == "musicbrainz"
+        else (SPOTIFY_API_URL, SPOTIFY_TOKEN_URL)
+    )
+    for flag in pair:
+        try:
+            url = URL(flag.value)
+        except ValueError:
+            url = URL()
+        loopback = is_loopback(url.host or "")
+        if url.host is None or not (url.scheme == "https" or (url.scheme == "http" and loopback)):
+            raise UserError(
+                f"--{flag.name}={flag.value} must begin with https:// (http:// only on this "
+                "machine: to a mirror without it, use a tunnel such as ssh -L)"
+            )
+    return pair[0].value.rstrip("/"), pair[1].value.rstrip("/")
+
+
+def _rate(api: str) -> float:
+    """Returns the requests a second that the metadata service gets; 0 for no limit.
+
+    Raises:
+      UserError: that is more than its rules allow.
+    """
+    host = URL(api).host or ""
+    allowed = next((r for h, r in _PUBLIC_RATES.items() if f".{host}".endswith(f".{h}")), None)
+    if RATE.value is None:
+        return allowed or _DEFAULT_RATE
+    if allowed is not None and not 0 < RATE.value <= allowed:
+        raise UserError(
+            f"--requests_per_second={RATE.value:g} is more than the {allowed:g} that {host} "
+            "may be asked; for more, use a mirror of your own"
+        )
+    return RATE.value
+
+
+def _user_agent() -> str:
+    """Returns how requests name themselves.
+
+    Raises:
+      UserError: MusicBrainz is to be asked, which wants a contact.
+    """
+    name = f"DuckAndCover/{importlib.metadata.version('duck-and-cover')}"
+    if CONTACT.value is None and SOURCE.value == "spotify":
+        return name
+    if not _CONTACT.fullmatch(CONTACT.value or ""):
+        raise UserError(
+            "MusicBrainz asks that requests name a contact: give --contact=you@example.org (or a "
+            f"URL), or set {CONTACT_VARIABLE}"
+        )
+    return f"{name} ( {CONTACT.value} )"
+
+
+def _credentials() -> tuple[str, str]:
+    """Returns the app's id and secret, of the environment or the file .env.
+
+    Raises:
+      UserError: they are not there.
+    """
+    values = dotenv.dotenv_values(".env") | os.environ
+    client_id, secret = (values.get(name) for name in CREDENTIALS)
+    if not client_id or not secret or not f"{client_id}{secret}".isascii():
+        raise UserError(
+            f"set {' and '.join(CREDENTIALS)}, in the environment or in a file .env, to those of "
+            "your app at developer.spotify.com/dashboard"
+        )
+    return client_id, secret
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,97 @@
+"""Puts covers on disk: checked first, whole or not at all, bytes as they came."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from data_pipeline.catalog import Stored
+from data_pipeline.http import Answer, FetchError
+from data_pipeline.pictures import PictureError, open_picture, square_rgb
+
+PARTIAL_FOLDER = "partial"  # in the collection: what a killed process left there is worthless
+MAX_BYTES = 20_000_000
+MIN_SIDE = 16  # pixels: below it is a placeholder
+
+_FORMATS = {
+    "image/jpeg": "JPEG",
+    "image/jpg": "JPEG",
+    "image/png": "PNG",
+    "image/webp": "WEBP",
+    "image/gif": "GIF",
+}
+_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif"}
+
+# Decoding at an eighth of the size reads a JPEG to its end all the same, in a third of the time.
+_CHECK_SIZE = 16
+
+
+def prepare(folder: Path) -> None:
+    """Makes the folders of a collection; clears what a killed process left half written."""
+    for part in ("images", PARTIAL_FOLDER):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    for left in (folder / PARTIAL_FOLDER).iterdir():
+        left.unlink()
+
+
+def store(folder: Path, key: str, answer: Answer) -> Stored:
+    """Writes an album's cover to `images/ab/KEY.jpg`, where ab spreads albums over 256 folders.
+
+    Args:
+      folder: of the collection, prepared.
+      key: of the album, safe as a file name.
+      answer: with the picture.
+
+    Raises:
+      FetchError: it is no picture, is not what its type says, is out of bounds or broken.
+      OSError: it can't be written.
+    """
+    kind = _FORMATS.get(answer.type)
+    if kind is None:
+        raise FetchError("wrong_type")
+    name = _file_name(key, kind)
+    stored = _check(answer.body, name, kind)
+    partial = folder / PARTIAL_FOLDER / os.path.basename(name)
+    partial.write_bytes(answer.body)
+    final = folder / name
+    try:
+        os.replace(partial, final)
+    except FileNotFoundError:  # the first cover of this folder
+        final.parent.mkdir(exist_ok=True)
+        os.replace(partial, final)
+    return stored
+
+
+def find(folder: Path, key: str) -> Stored | None:
+    """Returns an album's cover if it is on disk whole, though the catalogue doesn't know of it.
+
+    A process that is killed between writing the file and noting it leaves such.
+    """
+    for kind in _SUFFIXES:
+        name = _file_name(key, kind)
+        try:
+            data = (folder / name).read_bytes()
+            return _check(data, name, kind)
+        except (OSError, FetchError):
+            continue
+    return None
+
+
+def _file_name(key: str, kind: str) -> str:
+    # Not the id's own beginning: Spotify's are of mixed case, which some file systems ignore.
+    shard = hashlib.sha256(key.encode()).hexdigest()[:2]
+    return f"images/{shard}/{key}{_SUFFIXES[kind]}"
+
+
+def _check(data: bytes, name: str, kind: str) -> Stored:
+    """Raises `FetchError` unless the data are a whole picture of a kind."""
+    try:
+        picture = open_picture(data)
+        width, height = picture.size
+        if picture.format != kind:
+            raise FetchError("wrong_type")
+        if min(width, height) < MIN_SIDE:
+            raise FetchError("too_small")
+        square_rgb(picture, _CHECK_SIZE)
+    except PictureError as error:
+        raise FetchError(error.reason) from error
+    return Stored(name, len(data), width, height, hashlib.sha256(data).digest())
