@@ -482,6 +482,16 @@ class Catalog:
         )
         return [Cover(*row) for row in rows]
 
+    def find_unstored(self, key: str) -> Cover | None:
+        """Returns the cover of an album that the catalogue knows, if it is not on disk for it."""
+        row = self._db.execute(
+            "SELECT covers.album, albums.key, covers.url FROM albums "
+            "JOIN covers ON covers.album = albums.id "
+            "WHERE albums.key = ? AND covers.state <> 'done'",
+            (key,),
+        ).fetchone()
+        return None if row is None else Cover(*row)
+
     def store_covers(self, results: Iterable[tuple[Cover, Stored | Failure]]) -> None:
         """Notes which covers are on disk and why others are not."""
         with self._db:

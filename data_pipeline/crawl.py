@@ -160,7 +160,7 @@ class Crawl:
         """Notes what is done and not noted yet."""
         left = [self._results.get_nowait() for _ in range(self._results.qsize())]
         await self.call(self._catalog.store_covers, left)
-        await self.call(self._catalog.remember, {"learned": source.learned})
+        await self.call(self._catalog.remember, {"learned": source.learned, "crawling": False})
         self._thread.shutdown()
         await self._write_metadata()
         self._metadata_thread.shutdown()
@@ -259,12 +259,11 @@ class Crawl:
     async def _download(self, client: Client, source: Source) -> None:
         while True:
             cover = await self._covers.get()
-            result: Stored | Failure | None = store.find(self._catalog.folder, cover.key)
-            if result is None:
-                try:
-                    result = await self._fetch(client, source.cover_url(cover), cover.key)
-                except FetchError as error:
-                    result = Failure(error.reason, error.retry)
+            result: Stored | Failure
+            try:
+                result = await self._fetch(client, source.cover_url(cover), cover.key)
+            except FetchError as error:
+                result = Failure(error.reason, error.retry)
             await self._results.put((cover, result))
 
     async def _fetch(self, client: Client, url: str, key: str) -> Stored:

@@ -154,6 +154,9 @@ async def _collect(
     lost = catalog.check_files()
     if lost:
         progress.say(f"{lost} covers are not on disk as they were stored; they are fetched again")
+    if catalog.setting("crawling"):  # the last process was killed
+        store.adopt(catalog)
+    catalog.remember({"crawling": True})
     if RETRY_FAILED.value is not None:
         catalog.retry_failed(None if RETRY_FAILED.value == _ANY_REASON else RETRY_FAILED.value)
     catalog.retry_due()

@@ -4,10 +4,11 @@ import hashlib
 import os
 from pathlib import Path
 
-from data_pipeline.catalog import Stored
+from data_pipeline.catalog import Catalog, Cover, Failure, Stored
 from data_pipeline.http import Answer, FetchError
 from data_pipeline.pictures import PictureError, open_picture, square_rgb
 
+IMAGES_FOLDER = "images"
 PARTIAL_FOLDER = "partial"  # in the collection: what a killed process left there is worthless
 MAX_BYTES = 20_000_000
 MIN_SIDE = 16  # pixels: below it is a placeholder
@@ -27,7 +28,7 @@ _CHECK_SIZE = 16
 
 def prepare(folder: Path) -> None:
     """Makes the folders of a collection; clears what a killed process left half written."""
-    for part in ("images", PARTIAL_FOLDER):
+    for part in (IMAGES_FOLDER, PARTIAL_FOLDER):
         (folder / part).mkdir(parents=True, exist_ok=True)
     for left in (folder / PARTIAL_FOLDER).iterdir():
         left.unlink()
@@ -61,25 +62,31 @@ def store(folder: Path, key: str, answer: Answer) -> Stored:
     return stored
 
 
-def find(folder: Path, key: str) -> Stored | None:
-    """Returns an album's cover if it is on disk whole, though the catalogue doesn't know of it.
+def adopt(catalog: Catalog) -> None:
+    """Notes the covers that are on disk whole, though the catalogue doesn't know of them.
 
-    A process that is killed between writing the file and noting it leaves such.
+    A process that is killed between writing a file and noting it leaves such.
     """
-    for kind in _SUFFIXES:
-        name = _file_name(key, kind)
-        try:
-            data = (folder / name).read_bytes()
-            return _check(data, name, kind)
-        except (OSError, FetchError):
-            continue
-    return None
+    found: list[tuple[Cover, Stored | Failure]] = []
+    for shard in os.scandir(catalog.folder / IMAGES_FOLDER):
+        for file in os.scandir(shard):
+            cover = catalog.find_unstored(os.path.splitext(file.name)[0])
+            if cover is None:
+                continue
+            for kind in _SUFFIXES:
+                name = _file_name(cover.key, kind)
+                try:
+                    data = (catalog.folder / name).read_bytes()
+                    found.append((cover, _check(data, name, kind)))
+                except (OSError, FetchError):
+                    continue
+    catalog.store_covers(found)
 
 
 def _file_name(key: str, kind: str) -> str:
     # Not the id's own beginning: Spotify's are of mixed case, which some file systems ignore.
     shard = hashlib.sha256(key.encode()).hexdigest()[:2]
-    return f"images/{shard}/{key}{_SUFFIXES[kind]}"
+    return f"{IMAGES_FOLDER}/{shard}/{key}{_SUFFIXES[kind]}"
 
 
 def _check(data: bytes, name: str, kind: str) -> Stored:

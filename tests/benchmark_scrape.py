@@ -1,0 +1,124 @@
+"""How fast the collector is, and whether speed and memory stay as a collection grows.
+
+    python tests/benchmark_scrape.py            # covers of 300 px a second, from both sources
+    python tests/benchmark_scrape.py --scale    # 600,000 albums with tiny covers
+
+The services are those of `cover_services.py`, in a process of their own. Linux only: it reads
+memory and CPU time from /proc.
+"""
+
+import argparse
+import os
+import shlex
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+COLUMNS = "{:>10} {:>9} {:>9} {:>10} {:>10} {:>12}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", action="store_true", help="600,000 albums of tiny covers")
+    parser.add_argument("--albums", type=int, help="by default 20,000, or 600,000 with --scale")
+    parser.add_argument("--source", choices=("spotify", "musicbrainz"), help="by default both")
+    parser.add_argument("--concurrency", type=int, default=32)
+    args = parser.parse_args()
+    albums = args.albums or (600_000 if args.scale else 20_000)
+    sources = (
+        [args.source] if args.source else ["musicbrainz"] * args.scale or ["spotify", "musicbrainz"]
+    )
+    for source in sources:
+        with tempfile.TemporaryDirectory() as folder:
+            measure(source, albums, Path(folder), args.concurrency, args.scale)
+
+
+def measure(source: str, albums: int, folder: Path, concurrency: int, scale: bool) -> None:
+    """Collects everything from a source and prints figures as it goes."""
+    numbers = {"albums": albums, "artists": albums // 5, "genres": max(40, albums // 200)}
+    flags = [f"--{name}={number}" for name, number in numbers.items()]
+    services = subprocess.Popen(
+        [sys.executable, "tests/cover_services.py", *flags, "--port=8900", "--old_app"]
+        + ["--cover_pixels=32"] * scale,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    said = [services.stdout.readline() for _ in range(4)]
+    urls = shlex.split(said[source == "spotify"])
+    variables = dict(line.split()[1].split("=", 1) for line in said[2:])
+    genres = folder / "genres.txt"
+    genres.write_text("\n".join(catalogue_genres(numbers)))
+    out = folder / "covers"
+    start = time.monotonic()
+    crawl = subprocess.Popen(
+        [sys.executable, "-m", "data_pipeline.scrape", f"--source={source}", f"--out={out}"]
+        + [f"--genres={genres}", "--contact=me@example.org", "--requests_per_second=0"]
+        + [f"--concurrency={concurrency}", "--size=300", *urls],
+        cwd=ROOT,
+        env=os.environ | variables,
+        stderr=subprocess.DEVNULL,
+    )
+    print(f"{source}: {albums:,} albums")
+    print(COLUMNS.format("stored", "seconds", "covers/s", "crawl MB", "crawl CPU", "services CPU"))
+    last, noted = 0, 0.0
+    try:
+        while True:
+            over = crawl.poll() is not None
+            stored, seconds = count_stored(out / "covers.db"), time.monotonic() - start
+            if stored - last >= albums // 20 or over:
+                memory, cpu = (0.0, 0.0) if over else usage(crawl.pid)
+                rate = (stored - last) / (seconds - noted)
+                row = (f"{stored:,}", f"{seconds:.1f}", f"{rate:,.0f}", f"{memory:.0f}")
+                shares = (f"{cpu:.1f} s", f"{usage(services.pid)[1]:.1f} s")
+                print(COLUMNS.format(*row, *shares), flush=True)
+                last, noted = stored, seconds
+            if over:
+                break
+            time.sleep(0.2)
+    finally:
+        crawl.terminate()
+        services.terminate()
+        crawl.wait()
+        services.wait()
+    print(f"{stored / seconds:,.0f} covers a second in all", flush=True)
+
+
+def catalogue_genres(numbers: dict[str, int]) -> tuple[str, ...]:
+    from tests.cover_services import make_catalogue
+
+    return make_catalogue(**numbers).genres
+
+
+def count_stored(catalog: Path) -> int:
+    """Returns how many covers the catalogue has."""
+    try:
+        with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as db:
+            query = (
+                "SELECT coalesce(sum(n), 0) FROM tallies WHERE job = 'covers' AND state = 'done'"
+            )
+            return db.execute(query).fetchone()[0]
+    except sqlite3.OperationalError:  # not there yet
+        return 0
+
+
+def usage(pid: int) -> tuple[float, float]:
+    """Returns a process's resident memory in MB and its CPU time in seconds."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0, 0.0
+    resident = next((line for line in status.splitlines() if line.startswith("VmRSS")), "VmRSS: 0")
+    ticks = int(fields[11]) + int(fields[12])
+    return int(resident.split()[1]) / 1e3, ticks / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    main()
