@@ -12,7 +12,7 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import aiohttp
@@ -104,6 +104,7 @@ class _Host:
       failures: since it last did.
       failing_since: when the first of these was.
       outages: how often it was waited for since, as it was down.
+      queue: held by the request whose turn is next.
     """
 
     name: str
@@ -114,21 +115,15 @@ class _Host:
     failures: int = 0
     failing_since: float = 0.0
     outages: int = 0
+    queue: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def turn(self) -> None:
         """Waits until a request may be sent: a token bucket that holds one token."""
-        while True:
-            now = time.monotonic()
-            if now < self.paused_until:
-                await asyncio.sleep(self.paused_until - now)
-                continue
-            slot = max(now, self.free_at)
-            self.free_at = slot + self.interval
-            if slot > now:
-                await asyncio.sleep(slot - now)
-            if time.monotonic() >= self.paused_until:
-                return
-            # Another request brought a pause in the meantime: this slot is lost.
+        async with self.queue:
+            # Both times may move while this sleeps.
+            while (left := max(self.free_at, self.paused_until) - time.monotonic()) > 0:
+                await asyncio.sleep(left)
+            self.free_at = time.monotonic() + self.interval
 
     def pause(self, seconds: float) -> None:
         """Sends nothing for so long; a longer pause that is on stays."""
@@ -236,7 +231,8 @@ class Client:
         while True:
             hosts: list[_Host] = []
             try:
-                result = await read(await self._follow(URL(url), hosts, max_bytes, headers or {}))
+                answer = await self._follow(_parse(url), hosts, max_bytes, headers or {})
+                result = await read(answer)
             except FetchError as failed:
                 if not failed.retry:
                     raise
@@ -262,7 +258,7 @@ class Client:
         self, url: URL, hosts: list[_Host], max_bytes: int, headers: Mapping[str, str]
     ) -> Answer:
         """Gets a URL, following its redirects; appends the hosts that were asked to `hosts`."""
-        origin = url.origin()
+        first = url
         for _ in range(MAX_REDIRECTS + 1):
             self._check(url)
             host = self._host(url.host_port_subcomponent)
@@ -272,7 +268,7 @@ class Client:
                 raise UnavailableError(host.name, left, "asks for a pause")
             await host.turn()
             self.requests[host.name] = self.requests.get(host.name, 0) + 1
-            own = headers if url.origin() == origin else {}
+            own = headers if url.origin() == first.origin() else {}
             try:
                 async with self._session.get(url, headers=own, allow_redirects=False) as response:
                     if response.status in _REDIRECTS:
@@ -306,7 +302,7 @@ class Client:
         except ValueError:
             private = False  # a name: the resolver looks at its addresses
         secure = url.scheme == "https" or (url.scheme == "http" and is_loopback(name))
-        if not secure or url.user or (private and name not in self._trusted):
+        if not name or not secure or url.user or (private and name not in self._trusted):
             raise FetchError("forbidden_address")
 
     def _host(self, name: str) -> _Host:
@@ -394,6 +390,13 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _parse(url: str) -> URL:
+    try:
+        return URL(url)
+    except ValueError as error:
+        raise FetchError("bad_url", retry=False) from error
 
 
 async def _read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:

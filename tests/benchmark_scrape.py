@@ -57,10 +57,10 @@ def measure(source: str, albums: int, folder: Path, concurrency: int, scale: boo
     genres.write_text("\n".join(catalogue_genres(numbers)))
     out = folder / "covers"
     start = time.monotonic()
+    flags = [f"--source={source}", f"--out={out}", f"--genres={genres}", "--size=300"]
+    flags += ["--contact=me@example.org", "--requests_per_second=0", *urls]
     crawl = subprocess.Popen(
-        [sys.executable, "-m", "data_pipeline.scrape", f"--source={source}", f"--out={out}"]
-        + [f"--genres={genres}", "--contact=me@example.org", "--requests_per_second=0"]
-        + [f"--concurrency={concurrency}", "--size=300", *urls],
+        [sys.executable, "-m", "data_pipeline.scrape", f"--concurrency={concurrency}", *flags],
         cwd=ROOT,
         env=os.environ | variables,
         stderr=subprocess.DEVNULL,

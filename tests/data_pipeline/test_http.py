@@ -1,0 +1,272 @@
+import asyncio
+import email.utils
+import itertools
+import time
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_pipeline.http import (
+    Answer,
+    Client,
+    FetchError,
+    UnavailableError,
+    _Host,
+    is_loopback,
+    read_json,
+    retry_after,
+)
+
+
+class Site:
+    """A server on loopback that answers as a handler says, and notes when it was asked."""
+
+    def __init__(self, handler):
+        self.asked = []
+        self._handler = handler
+
+    async def __aenter__(self):
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *error):
+        await self._runner.cleanup()
+
+    async def _answer(self, request):
+        self.asked.append((time.monotonic(), request.path, dict(request.headers)))
+        answer = self._handler(request, len(self.asked))
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+
+async def keep(answer: Answer) -> bytes:
+    return answer.body
+
+
+def fetch(handler, *, path="/", read=keep, max_bytes=1000, headers=None, **options):
+    """Returns what a client makes of a site, and the site."""
+
+    async def run():
+        async with Site(handler) as site:
+            options.setdefault("trusted", frozenset({"127.0.0.1"}))
+            async with Client("Test/1", {}, **options) as client:
+                try:
+                    url = site.url + path
+                    got = await client.fetch(url, read, max_bytes=max_bytes, headers=headers)
+                except (FetchError, UnavailableError) as error:
+                    got = error
+        return got, site
+
+    return asyncio.run(run())
+
+
+# Waiting ----------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10**8))
+def test_retry_after_in_seconds(seconds):
+    assert retry_after({"Retry-After": str(seconds)}) == seconds
+
+
+@given(st.integers(0, 10**6), st.integers(-(10**6), 10**6))
+def test_retry_after_as_a_date_goes_by_the_servers_clock(seconds, skew):
+    now = 1_750_000_000 + skew
+    dates = [email.utils.formatdate(when, usegmt=True) for when in (now, now + seconds)]
+    assert retry_after({"Date": dates[0], "Retry-After": dates[1]}) == seconds
+
+
+@given(st.text())
+def test_retry_after_that_makes_no_sense_is_none_or_seconds(value):
+    seconds = retry_after({"Retry-After": value})
+    assert seconds is None or seconds >= 0
+
+
+def test_turns_are_spaced_however_many_wait():
+    host = _Host("a.example", interval=0.02)
+
+    async def run():
+        times = []
+
+        async def one():
+            await host.turn()
+            times.append(time.monotonic())
+
+        await asyncio.gather(*(one() for _ in range(15)))
+        return times
+
+    times = asyncio.run(run())
+    assert min(b - a for a, b in itertools.pairwise(times)) > 0.018
+
+
+def test_nothing_is_sent_in_a_pause_not_even_by_those_who_wait_already():
+    host = _Host("a.example", interval=0.05)
+
+    async def run():
+        times = []
+
+        async def one():
+            await host.turn()
+            times.append(time.monotonic())
+
+        waiting = asyncio.gather(*(one() for _ in range(4)))
+        await asyncio.sleep(0.07)  # two have gone
+        host.pause(0.3)
+        begin = time.monotonic()
+        await waiting
+        return begin, times
+
+    begin, times = asyncio.run(run())
+    assert [t for t in times if t > begin] == times[2:]
+    assert min(times[2:]) >= begin + 0.3
+
+
+# Where requests may go --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/",  # not encrypted
+        "ftp://example.org/",
+        "file:///etc/passwd",
+        "https://10.0.0.1/",
+        "https://192.168.1.1/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://127.0.0.2/",
+        "https://[::1]/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://[fd00::1]/",
+        "https://2130706433/",  # 127.0.0.1 as one number: a name, so the resolver must see to it
+        "https://user:password@example.org/",
+        "//example.org:0/",
+        "https:///",
+    ],
+)
+def test_a_redirect_to_a_forbidden_address_is_not_followed(url, monkeypatch):
+    def handler(request, number):
+        return web.Response(status=302, headers={"Location": url})
+
+    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    error, site = fetch(handler)
+    assert isinstance(error, FetchError)
+    assert error.reason in ("forbidden_address", "bad_redirect", "not_http", "unreachable")
+    assert {path for _, path, _ in site.asked} == {"/"}
+
+
+def test_a_name_that_leads_to_a_private_address_is_refused(monkeypatch):
+    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+
+    async def run():
+        async with Client("Test/1", {}) as client:
+            with pytest.raises(FetchError, match="forbidden_address"):
+                await client.fetch("https://localhost:1/", keep, max_bytes=10)
+
+    asyncio.run(run())
+
+
+def test_redirects_to_another_host_do_not_carry_the_token():
+    async def run():
+        async with Site(lambda r, n: web.Response(text="here")) as other:
+            away = f"http://localhost:{other.url.rpartition(':')[2]}/x"
+
+            def handler(request, number):
+                return web.Response(status=307, headers={"Location": away})
+
+            async with Site(handler) as first:
+                trusted = frozenset({"127.0.0.1", "localhost"})
+                async with Client("Test/1", {}, trusted=trusted) as client:
+                    headers = {"Authorization": "Bearer secret"}
+                    body = await client.fetch(first.url, keep, max_bytes=10, headers=headers)
+        return body, first.asked, other.asked
+
+    body, first, other = asyncio.run(run())
+    assert body == b"here"
+    assert first[0][2]["Authorization"] == "Bearer secret"
+    assert "Authorization" not in other[0][2]
+    assert other[0][2]["User-Agent"] == "Test/1"
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("a.b", False)]
+)
+def test_is_loopback(host, loopback):
+    assert is_loopback(host) is loopback
+
+
+# What comes back --------------------------------------------------------------------------------
+
+
+def test_a_body_above_the_bound_is_not_read_compressed_or_not(monkeypatch):
+    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+
+    def compressed(request, number):
+        answer = web.Response(body=b"0" * 10_000_000)
+        answer.enable_compression(web.ContentCoding.gzip)
+        return answer
+
+    for handler in (lambda r, n: web.Response(body=b"0" * 1001), compressed):
+        error, _ = fetch(handler)
+        assert isinstance(error, FetchError)
+        assert error.reason == "too_large"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
+def test_what_would_be_answered_the_same_is_not_asked_again(status):
+    error, site = fetch(lambda r, n: web.Response(status=status), read=read_json)
+    assert (error.reason, error.retry) == (f"http_{status}", False)
+    assert len(site.asked) == 1
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
+def test_what_may_pass_is_asked_again(status, monkeypatch):
+    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    body, site = fetch(lambda r, n: web.Response(status=status if n < 4 else 200, text="good"))
+    assert body == b"good"
+    assert len(site.asked) == 4
+
+
+def test_a_request_that_fails_while_others_do_not_is_given_up(monkeypatch):
+    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    error, site = fetch(lambda r, n: web.Response(status=500))
+    assert (error.reason, error.retry) == ("http_500", True)
+    assert len(site.asked) == 5
+
+
+def test_a_host_that_is_down_ends_the_run_and_fails_no_request(monkeypatch):
+    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+
+    async def run():
+        async with Client("Test/1", {}, trusted=frozenset({"127.0.0.1"})) as client:
+            with pytest.raises(UnavailableError, match="can't be reached"):
+                await client.fetch("http://127.0.0.1:9/", keep, max_bytes=10)
+
+    asyncio.run(run())
+
+
+def test_a_pause_above_what_is_waited_for_ends_the_run():
+    paused = []
+
+    async def on_pause(host, seconds):
+        paused.append(seconds)
+
+    def handler(request, number):
+        return web.Response(status=429, headers={"Retry-After": "86400"})
+
+    error, site = fetch(handler, max_wait=60.0, on_pause=on_pause)
+    assert isinstance(error, UnavailableError)
+    assert error.seconds == 86400
+    assert paused == [86400]
+    assert len(site.asked) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b"[" * 100_000, b"\xff", b"NaN", b"3"])
+def test_json_that_is_no_object_is_malformed(body):
+    with pytest.raises(FetchError, match="malformed_json"):
+        asyncio.run(read_json(Answer(200, "application/json", body)))
