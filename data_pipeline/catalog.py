@@ -10,10 +10,10 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dac.errors import UserError
 from dac.files import write_lines
@@ -248,45 +248,32 @@ class Catalog:
           UserError: the folder or the file in it can't be used, is of another source, or is in use.
         """
         self.folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / LOCK_FILE).open("w")
-        except OSError as error:
-            raise UserError(
-                f"the folder {folder} can't be used ({error.strerror}); give another --out"
-            ) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            raise UserError(
-                f"another process collects into {folder}; see it with --status, or give another "
-                "--out"
-            ) from error
-        self._db = _connect(folder / CATALOG_FILE, "rwc")
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-        if not self._db.execute("PRAGMA user_version").fetchone()[0]:
-            self._create(source)
-        found = self.setting("source")
-        if found != source:
-            raise UserError(
-                f"{folder} is a collection of {found}, not of {source}; give another --out, as the "
-                "two know albums under different ids"
-            )
+        with ExitStack() as stack:
+            stack.enter_context(_lock(folder))
+            self._db = stack.enter_context(closing(_connect(folder / CATALOG_FILE, "rwc")))
+            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+            if not self._db.execute("PRAGMA user_version").fetchone()[0]:
+                self._create(source)
+            found = self.setting("source")
+            if found != source:
+                raise UserError(
+                    f"{folder} is a collection of {found}, not of {source}; give another --out, as "
+                    "the two know albums under different ids"
+                )
+            self._open = stack.pop_all()
 
     def _create(self, source: str) -> None:
         counted = "".join(_COUNT.format(job=job) for job in ("genres", "artists", "covers"))
         self._db.executescript(
             f"BEGIN IMMEDIATE; {_SCHEMA} {counted}"
+            f"INSERT INTO settings VALUES ('source', '{json.dumps(source)}');"
             f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION};"
             "COMMIT"
         )
-        self.remember({"source": source, "started_at": time.time()})
 
     def close(self) -> None:
         """Closes the file and lets go of the lock."""
-        self._db.close()
-        self._lock.close()
+        self._open.close()
 
     # What the crawl itself remembers ------------------------------------------------------------
 
@@ -577,6 +564,29 @@ class Catalog:
     def unlisted(self) -> int:
         """Returns about how many albums are still to be listed."""
         return count_unlisted(self._db)
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Makes a folder and locks it, until the file is closed.
+
+    Raises:
+      UserError: it can't be used, or another process holds the lock.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK_FILE).open("w")
+    except OSError as error:
+        raise UserError(
+            f"the folder {folder} can't be used ({error.strerror}); give another --out"
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise UserError(
+            f"another process collects into {folder}; see it with --status, or give another --out"
+        ) from error
+    return file
 
 
 def open_to_read(folder: Path) -> sqlite3.Connection:
