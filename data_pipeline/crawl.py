@@ -160,7 +160,9 @@ class Crawl:
         """Notes what is done and not noted yet."""
         left = [self._results.get_nowait() for _ in range(self._results.qsize())]
         await self.call(self._catalog.store_covers, left)
-        await self.call(self._catalog.remember, {"learned": source.learned, "crawling": False})
+        # What is still on its way to the disk is taken up by the next process.
+        unsure = bool(self._in_flight)
+        await self.call(self._catalog.remember, {"learned": source.learned, "crawling": unsure})
         self._thread.shutdown()
         await self._write_metadata()
         self._metadata_thread.shutdown()
@@ -267,6 +269,9 @@ class Crawl:
             await self._results.put((cover, result))
 
     async def _fetch(self, client: Client, url: str, key: str) -> Stored:
+        if not url:
+            raise FetchError("no_cover", retry=False)
+
         async def read(answer: Answer) -> Stored:
             if answer.status in _GONE:
                 raise FetchError("no_cover", retry=False)

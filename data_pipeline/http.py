@@ -36,9 +36,11 @@ _MAX_BACKOFF_S = 60.0
 # Clocks and networks are not exact: the spacing of requests is this much wider than the rate asks.
 _RATE_MARGIN = 1.02
 
-# After so many failures without a success between them it is the host that is down, not a request
-# that fails: all requests wait, and none is given up.
+# After so many requests that failed, each for the first time, without a success between them, it is
+# the host that is down: all requests wait between their tries.
 _DOWN_AFTER = 20
+
+_MAX_PAUSES = 20  # that a request is told to make
 
 _DNS_CACHE_S = 600
 _CONNECT_S = 10.0
@@ -101,7 +103,7 @@ class _Host:
       free_at: when the next request may be sent.
       paused_until: no request is sent before.
       answered: whether it ever gave something usable.
-      failures: since it last did.
+      failures: requests that failed since it last did.
       failing_since: when the first of these was.
       outages: how often it was waited for since, as it was down.
       queue: held by the request whose turn is next.
@@ -227,31 +229,36 @@ class Client:
           FetchError: it gave nothing usable.
           UnavailableError: a host is to be left alone, or was down, for longer than `max_wait`.
         """
-        tries = 0
+        tries = pauses = 0
+        failed_before = False
         while True:
             hosts: list[_Host] = []
             try:
                 answer = await self._follow(_parse(url), hosts, max_bytes, headers or {})
                 result = await read(answer)
             except FetchError as failed:
+                # Who was asked first answers for those that it redirects to.
+                service = hosts[0] if hosts else None
                 if not failed.retry:
+                    if service is not None:
+                        service.succeeded()
                     raise
-                host = hosts[-1] if hosts else None
-                if host is not None:
-                    host.failed()
-                if host is not None and (
-                    failed.reason == "unreachable" or host.failures > _DOWN_AFTER
-                ):
-                    self._wait_for(host)
-                    continue
-                # A pause is the host's wish, not this request's failure.
-                tries += failed.reason not in _PAUSES
-                if tries == MAX_TRIES:
+                if service is not None and not failed_before:
+                    service.failed()
+                failed_before = True
+                # A pause is the host's wish, not this request's failure; up to a point.
+                pause = failed.reason in _PAUSES
+                unreachable = failed.reason == "unreachable" and len(hosts) == 1
+                pauses += pause
+                tries += not pause and not unreachable
+                if tries == MAX_TRIES or pauses == _MAX_PAUSES:
                     raise
-                await asyncio.sleep(backoff(tries))
+                if service is not None and (unreachable or service.failures > _DOWN_AFTER):
+                    self._wait_for(service, unreachable)
+                else:
+                    await asyncio.sleep(backoff(tries))
             else:
-                for host in hosts:
-                    host.succeeded()
+                hosts[0].succeeded()
                 return result
 
     async def _follow(
@@ -322,12 +329,12 @@ class Client:
         if seconds > self._max_wait:
             raise UnavailableError(host.name, seconds, "asks for a pause")
 
-    def _wait_for(self, host: _Host) -> None:
+    def _wait_for(self, host: _Host, unreachable: bool) -> None:
         """Lets all requests wait for a host that is down, or gives up on it."""
         if host.paused_until > time.monotonic():
             return  # another request noticed first
         minutes = (time.monotonic() - host.failing_since) / 60
-        if not host.answered and host.outages == MAX_TRIES:
+        if unreachable and not host.answered and host.outages == MAX_TRIES:
             raise UnavailableError(
                 host.name, 0, "can't be reached: check the address and the network"
             )

@@ -154,7 +154,7 @@ async def _collect(
     lost = catalog.check_files()
     if lost:
         progress.say(f"{lost} covers are not on disk as they were stored; they are fetched again")
-    if catalog.setting("crawling"):  # the last process was killed
+    if catalog.setting("crawling"):  # the last process was stopped or killed
         store.adopt(catalog)
     catalog.remember({"crawling": True})
     if RETRY_FAILED.value is not None:
@@ -279,7 +279,7 @@ def _read_genres(given: str | None) -> list[str] | None:
     file = Path(given)
     if file.is_file():
         lines = _read_lines(file)
-    elif file.suffix or os.sep in given:
+    elif "," not in given and (file.suffix or os.sep in given):
         raise UserError(f"--genres={given}: there is no such file; names are separated by commas")
     else:
         lines = given.split(",")

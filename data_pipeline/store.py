@@ -69,7 +69,7 @@ def adopt(catalog: Catalog) -> None:
     """
     found: list[tuple[Cover, Stored | Failure]] = []
     for shard in os.scandir(catalog.folder / IMAGES_FOLDER):
-        for file in os.scandir(shard):
+        for file in os.scandir(shard) if shard.is_dir() else ():
             cover = catalog.find_unstored(os.path.splitext(file.name)[0])
             if cover is None:
                 continue
