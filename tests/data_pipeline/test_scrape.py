@@ -1,0 +1,483 @@
+import base64
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from data_pipeline.crawl import LISTERS
+from tests.collecting import (
+    assert_collected,
+    assert_one_error,
+    assert_whole,
+    collect,
+    expected_fields,
+    finish,
+    lines_of,
+    on_disk,
+    query,
+    read_lines,
+    requests_for,
+    run,
+    start,
+    wait_until,
+)
+from tests.cover_services import make_catalogue, serve
+
+CATALOGUE = make_catalogue(albums=200, artists=40, genres=12, cover_pixels=64)
+SMALL = make_catalogue(albums=24, artists=8, genres=4, cover_pixels=32)
+NUM_COVERS = int(CATALOGUE.has_cover.sum())
+# Spotify's search has no way to ask for a name with quotes.
+SPOTIFY_GENRES = tuple(name for name in CATALOGUE.genres if '"' not in name)
+GENRES = {"musicbrainz": "all", "spotify": ",".join(SPOTIFY_GENRES)}
+EXPECTED = {
+    "musicbrainz": expected_fields(CATALOGUE),
+    "spotify": expected_fields(CATALOGUE, "spotify", genres=SPOTIFY_GENRES),
+}
+SOURCES = ("musicbrainz", "spotify")
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "covers"
+
+
+@pytest.fixture(scope="module")
+def services():
+    """Services that nothing is wrong with."""
+    with serve(CATALOGUE) as running:
+        yield running
+
+
+# From an empty folder -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_collection_is_what_there_is(out, services, source):
+    expected, genres = EXPECTED[source], GENRES[source]
+    first = collect(services, source, out=out, genres=genres)
+    assert_collected(out, CATALOGUE, expected, size=500 if source == "musicbrainz" else 640)
+    assert first.summary["stored"] == first.summary["stored_now"] == len(expected)
+    assert first.summary["source"] == source
+    assert first.summary["waiting"] == 0
+    assert ("Policy" in first.stderr) == (source == "spotify")
+
+    mark, before = len(services.log), (out / "metadata.jsonl").read_bytes()
+    again = collect(services, source, out=out)
+    assert services.log[mark:] == []
+    assert again.summary["stored_now"] == 0
+    assert again.summary["requests"] == {}
+    assert (out / "metadata.jsonl").read_bytes() == before
+
+    status = collect(out=out, status=True).stdout
+    assert f"{len(expected):,} covers stored" in status
+    missing = first.summary["failed"]["no_cover"]
+    assert f"{missing:,} no_cover" in status
+    assert services.log[mark:] == []
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_urls_lead_to_the_covers_that_are_not_fetched_yet(out, tmp_path, services, source):
+    collect(services, source, out=out, genres=GENRES[source], limit=5)
+    mark = len(services.log)
+    export = collect(services, source, out=out, export_urls=tmp_path / "urls.jsonl")
+    assert services.log[mark:] == []
+    rows = read_lines(tmp_path / "urls.jsonl")
+    assert f"{len(rows)} covers" in export.stdout
+    assert len(rows) > 5
+    # Not known yet are genres of what is still to be listed.
+    expected = EXPECTED[source]
+    for row in rows:
+        whole = expected.get(row["album_id"])
+        if whole is not None:
+            assert {*row["genres"]} <= {*whole["genres"]}
+            names = ("artist", "title", "release_year")
+            assert [row[name] for name in names] == [whole.get(name) for name in names]
+        if source == "musicbrainz":
+            assert row["url"] == (
+                f"{services.coverart_url}/release-group/{row['album_id']}/front-500"
+            )
+        else:
+            number = CATALOGUE.find_album(row["album_id"])
+            assert row["url"].endswith(f"{number:024x}")
+
+    pq = pytest.importorskip("pyarrow.parquet")
+    collect(services, source, out=out, export_urls=tmp_path / "urls.parquet")
+    assert pq.read_table(tmp_path / "urls.parquet").to_pylist() == rows
+
+
+def test_more_genres_are_added_to_those_of_before(out, services):
+    collect(services, out=out, genres="rock")
+    assert_collected(out, CATALOGUE, expected_fields(CATALOGUE, genres=["rock"]))
+    stored, mark = on_disk(out), len(services.log)
+    collect(services, out=out, genres="jazz")
+    assert_collected(out, CATALOGUE, expected_fields(CATALOGUE, genres=["rock", "jazz"]))
+    assert not {*requests_for(services, mark)} & {*stored}
+
+
+def test_odd_names_of_genres_mean_themselves(out, tmp_path, services):
+    odd = ["8-bit", "re:techno", '"quoted"', "näutik", "r&b"]
+    assert all(len(CATALOGUE.albums_of_genre(name)) for name in odd)
+    file = tmp_path / "genres.txt"
+    text = '\ufeff# mine\r\n\r\n8-BIT\r\nre:techno\r\n  # not: rock\r\n"Quoted"\r\nNa\u0308utik\r\n'
+    file.write_bytes(f"{text}r&b".encode())
+    collect(services, out=out, genres=file)
+    assert_collected(out, CATALOGUE, expected_fields(CATALOGUE, genres=odd))
+    other = out.with_name("spotify")
+    collect(services, "spotify", out=other, genres="8-Bit,re:techno")
+    expected = expected_fields(CATALOGUE, "spotify", genres=["8-bit", "re:techno"])
+    assert_collected(other, CATALOGUE, expected, size=640)
+
+
+def test_a_name_within_another_is_another_genre(out):
+    with serve(CATALOGUE, partial_tags=True) as services:
+        collect(services, out=out, genres="metal")
+    assert_collected(out, CATALOGUE, expected_fields(CATALOGUE, genres=["metal"]))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_limit_is_met_exactly_and_raised_later(out, services, source):
+    for limit in (7, 20):
+        mark, stored = len(services.log), [] if limit == 7 else [*on_disk(out)]
+        result = collect(services, source, out=out, genres=GENRES[source], limit=limit)
+        assert result.summary["stored"] == len(lines_of(out)) == len(on_disk(out)) == limit
+        assert not {*requests_for(services, mark)} & {*stored}
+    collect(services, source, out=out)
+    size = 500 if source == "musicbrainz" else 640
+    assert_collected(out, CATALOGUE, EXPECTED[source], size)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_years_bound_a_collection(out, services, source):
+    def between(first, last):
+        return {
+            key: fields
+            for key, fields in EXPECTED[source].items()
+            if first <= fields.get("release_year", 0) <= last
+        }
+
+    size = 500 if source == "musicbrainz" else 640
+    collect(services, source, out=out, genres=GENRES[source], since=1980, until=1989)
+    assert_collected(out, CATALOGUE, between(1980, 1989), size)
+    collect(services, source, out=out, since=1980)
+    assert_collected(out, CATALOGUE, between(1980, 9999), size)
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "nearest"),
+    [
+        ("musicbrainz", 1, 250),
+        ("musicbrainz", 500, 500),
+        ("musicbrainz", 900, 1200),
+        ("spotify", 64, 64),
+        ("spotify", 400, 300),
+        ("spotify", 2000, 640),
+    ],
+)
+def test_the_nearest_size_is_taken(out, source, size, nearest):
+    catalogue = make_catalogue(albums=2, artists=1, genres=1)
+    with serve(catalogue) as services:
+        collect(services, source, out=out, genres="rock", size=size)
+    assert_collected(out, catalogue, expected_fields(catalogue, source), nearest)
+
+
+# Stopped and continued ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_crawl_that_is_continued_later(out, number, code):
+    with serve(CATALOGUE) as services:
+        process = start(services, out=out, genres="all", concurrency=2, requests_per_second=2)
+        wait_until(lambda: services.counts()["archive"] > 30, process)
+        status = collect(out=out, status=True).stdout
+        assert "ETA" in status
+        assert "waiting" in status
+        assert_one_error(run(services, out=out, genres="all"), "another process", "--status")
+        process.send_signal(number)
+        result = finish(process, timeout=10)
+        assert result.code == code, result
+        assert "Traceback" not in result.stderr
+        stored, mark = on_disk(out), len(services.log)
+        assert_whole(out, CATALOGUE)
+        assert 30 <= result.summary["stored"] <= len(stored) < NUM_COVERS
+
+        collect(services, out=out)
+        assert_collected(out, CATALOGUE, EXPECTED["musicbrainz"])
+        assert not {*requests_for(services, mark)} & {*stored}
+
+
+def test_a_file_that_was_lost_or_cut_short_is_fetched_again(out, services):
+    collect(services, out=out, genres="all", limit=10)
+    lost, cut, *_ = on_disk(out).values()
+    lost.unlink()
+    cut.write_bytes(cut.read_bytes()[:-1])
+    result = collect(services, out=out, limit=10)
+    assert "2 covers" in result.stderr
+    assert_whole(out, CATALOGUE)
+    assert len(lines_of(out)) == 10
+
+
+def test_a_lock_of_another_process_is_waited_for(out, services):
+    collect(services, out=out, genres="all", limit=20)
+    with_lock = sqlite3.connect(out / "covers.db", check_same_thread=False, isolation_level=None)
+    with_lock.execute("BEGIN IMMEDIATE")
+    process = start(services, out=out)
+    time.sleep(3)
+    assert process.poll() is None
+    with_lock.execute("ROLLBACK")
+    with_lock.close()
+    assert finish(process).code == 0
+    assert_collected(out, CATALOGUE, EXPECTED["musicbrainz"])
+
+
+def test_a_full_disk_ends_a_crawl_that_is_continued_later(tmp_path, services):
+    """On a file system of 1.5 MB, which takes a root user to mount."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1500k", "none", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system is not permitted here")
+    try:
+        result = run(services, out=disk / "covers", genres="all", timeout=30)
+        assert result.code == 1, result
+        (error,) = [line for line in result.stderr.splitlines() if not line.startswith("note")]
+        assert error.startswith("error: ")
+        assert "full" in error or "No space" in error
+        assert query(disk / "covers", "PRAGMA integrity_check") == [("ok",)]
+        stored, mark = on_disk(disk / "covers"), len(services.log)
+        assert len(stored) < NUM_COVERS
+        subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+        collect(services, out=disk / "covers")
+        assert_collected(disk / "covers", CATALOGUE, EXPECTED["musicbrainz"])
+        assert not {*requests_for(services, mark)} & {*stored}
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+# Manners ------------------------------------------------------------------------------------------
+
+
+def test_the_rate_holds_in_every_second(out):
+    catalogue = make_catalogue(albums=100, artists=80, genres=70, cover_pixels=32)
+    with serve(catalogue) as services:
+        collect(services, out=out, genres="all", requests_per_second=20)
+        times = [r.monotonic for r in services.log if r.service == "musicbrainz"]
+    assert len(times) > 60
+    in_a_second = max(sum(t <= other < t + 1 for other in times) for t in times)
+    assert 15 <= in_a_second <= 20 + 1
+    assert_collected(out, catalogue, expected_fields(catalogue))
+
+
+def test_a_host_that_asks_for_a_pause_is_left_alone(out):
+    faults = {"http_429": 0.05, "http_429_date": 0.05}
+    with serve(SMALL, faults=faults, retry_after=2, musicbrainz_rate=2.0, fault_seed=3) as services:
+        collect(services, out=out, genres="all", concurrency=4)
+        log = services.log
+    told = {"http_429": 2, "http_429_date": 2, None: 1}  # MusicBrainz's own limit: 503, 1 s
+    refused = [record for record in log if record.status in (429, 503)]
+    assert {record.fault for record in refused} == {*told}
+    for refusal in refused:
+        # What was on its way already can't be held back.
+        start, end = refusal.monotonic + 0.1, refusal.monotonic + told[refusal.fault]
+        during = [r for r in log if r.service == refusal.service and start < r.monotonic < end]
+        assert during == []
+    assert_collected(out, SMALL, expected_fields(SMALL))
+
+
+@pytest.mark.parametrize("service", ["musicbrainz", "archive"])
+def test_a_pause_too_long_to_wait_for_ends_the_run(out, service):
+    with serve(
+        SMALL, faults={"http_429": 1.0}, fault_services=[service], retry_after=3600
+    ) as services:
+        for _ in range(2):  # the second time, it is remembered
+            result = run(services, out=out, genres="rock,8-bit", timeout=10)
+            assert result.code == 75, result
+            (warning,) = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
+            hour = time.strftime("%Y-%m-%d %H:", time.localtime(time.time() + 3600 - 5))
+            assert f"pause until {hour}" in warning
+            assert "again" in warning
+            refused = services.counts()[service]
+            assert refused <= 8
+            mark = len(services.log)
+            services.faults = ()
+        assert services.counts()[service] == refused
+        assert [r for r in services.log[mark:] if r.service == service] == []
+
+        # The clock is set back: the pause is in the future, but no longer than it ever was.
+        query(out, "UPDATE pauses SET since = since + 1e6, until = since + 1e6 + 2")
+        begin = time.monotonic()
+        collect(services, out=out, genres="rock,8-bit", timeout=20)
+        assert time.monotonic() - begin > 2
+        assert_collected(out, SMALL, expected_fields(SMALL, genres=["rock", "8-bit"]))
+
+
+def test_a_service_that_is_not_there_ends_the_run(out, services):
+    result = run(
+        services, out=out, genres="rock", musicbrainz_url="http://127.0.0.1:9/ws/2", max_wait=1
+    )
+    assert result.code == 75
+    assert "127.0.0.1:9" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+# Spotify ------------------------------------------------------------------------------------------
+
+
+def spotify_log(services, since=0):
+    return [record for record in services.log[since:] if record.service == "spotify"]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_a_new_app_may_not_is_found_out_once(out, status):
+    with serve(CATALOGUE, related_status=status) as services:
+        collect(services, "spotify", out=out, genres="rock")
+        log = spotify_log(services)
+        # Those that list at the same time may each find out.
+        assert 1 <= sum("limit=50" in record.path_qs for record in log) <= LISTERS
+        assert 1 <= sum("related" in record.path_qs for record in log) <= LISTERS
+        mark = len(services.log)
+        collect(services, "spotify", out=out, genres=GENRES["spotify"])
+        assert {record.status for record in spotify_log(services, mark)} == {200}
+    assert_collected(out, CATALOGUE, EXPECTED["spotify"], size=640)
+
+
+def test_an_old_app_finds_related_artists(out):
+    searched = CATALOGUE.artists_of_genre("8-bit").tolist()
+    reached = set(searched)
+    for artist in searched:
+        alike = CATALOGUE.artists_of_genre(CATALOGUE.artist(artist).genres[0]).tolist()
+        place = alike.index(artist)
+        reached |= {*(alike[place:] + alike[:place])[1:21]}
+    assert len(searched) < len(reached)
+    albums = {int(n) for artist in reached for n in CATALOGUE.albums_of_artist(artist)}
+    with serve(CATALOGUE, new_app=False) as services:
+        collect(services, "spotify", out=out, genres="8-bit")
+        log = spotify_log(services)
+    assert {record.status for record in log} == {200}
+    assert sum("related" in record.path_qs for record in log) == len(searched)
+    expected = expected_fields(CATALOGUE, "spotify", albums=albums, artists=reached)
+    assert_collected(out, CATALOGUE, expected, size=640)
+
+
+def test_a_token_that_expires_is_replaced(out):
+    with serve(CATALOGUE, token_requests=20) as services:
+        process = start(services, "spotify", out=out, genres=GENRES["spotify"])
+        wait_until(lambda: services.counts()["spotify"] > 10, process)
+        services.expire_tokens()
+        assert finish(process).code == 0
+        assert services.counts()["spotify_token"] >= 3
+        assert 401 in {record.status for record in spotify_log(services)}
+    assert_collected(out, CATALOGUE, EXPECTED["spotify"], size=640)
+
+
+def test_a_quota_that_is_used_up_ends_the_run(out):
+    with serve(CATALOGUE, quota=30) as services:
+        result = run(services, "spotify", out=out, genres=GENRES["spotify"], timeout=20)
+        assert result.code == 75
+        assert "until" in result.stderr
+        stored, mark = on_disk(out), len(services.log)
+        services.spotify_requests = -1000  # a day later
+        query(out, "UPDATE pauses SET since = since - 86400, until = until - 86400")
+        collect(services, "spotify", out=out)
+        assert not {*requests_for(services, mark)} & {*stored}
+    assert_collected(out, CATALOGUE, EXPECTED["spotify"], size=640)
+
+
+def test_an_app_without_premium_is_told_so(out):
+    with serve(SMALL, premium=False) as services:
+        assert_one_error(run(services, "spotify", out=out, genres="rock"), "Premium")
+
+
+def test_what_has_no_picture_may_be_tried_again(out, services):
+    collect(services, "spotify", out=out, genres=GENRES["spotify"])
+    again = collect(services, "spotify", out=out, retry_failed="no_cover")
+    assert again.summary["failed"]["no_cover"] > 0
+    assert_collected(out, CATALOGUE, EXPECTED["spotify"], size=640)
+
+
+def test_the_secret_is_nowhere(out, tmp_path):
+    with serve(
+        SMALL,
+        faults=["http_500", "html", "short_body"],
+        fault_rate=0.5,
+        fault_services=["spotify_token", "spotify"],
+        token_requests=8,
+    ) as services:
+        secret, tokens = services.client_secret, services._tokens
+        (tmp_path / ".env").write_text(
+            f"SPOTIPY_CLIENT_ID={services.client_id}\nSPOTIPY_CLIENT_SECRET={secret}\n"
+        )
+        urls = {
+            "spotify_api_url": services.spotify_api_url,
+            "spotify_token_url": services.spotify_token_url,
+            "requests_per_second": 0,
+        }
+        flags = urls | {"out": out, "verbosity": 2, "cwd": tmp_path, "genres": "rock,8-bit"}
+        right = collect(None, "spotify", **flags)
+        wrong_secret = {"SPOTIPY_CLIENT_ID": services.client_id, "SPOTIPY_CLIENT_SECRET": "s3cr3tt"}
+        wrong = run(None, "spotify", env=wrong_secret, **(flags | {"genres": "jazz,re:techno"}))
+        services.faults = ()
+        quiet = flags | {"verbosity": None, "genres": "jazz,re:techno"}
+        told = run(None, "spotify", env=wrong_secret, **quiet)
+        assert_one_error(told, "SPOTIPY_CLIENT_SECRET", "dashboard")
+    assert len(tokens) > 1
+    assert wrong.code in (1, 75)
+    pair = base64.b64encode(f"{services.client_id}:{secret}".encode()).decode()
+    files = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
+    texts = [said.encode() for r in (right, wrong, told) for said in (r.stdout, r.stderr)]
+    for hidden in (secret, pair, "s3cr3tt", *tokens):
+        assert not any(hidden.encode() in data for data in (*files, *texts))
+
+
+# Bad input ----------------------------------------------------------------------------------------
+
+CONTACT = {"contact": "test@example.org"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ({"genres": "rock"}, "--contact"),
+        ({"genres": "rock", "contact": "me"}, "--contact"),
+        ({"out": "new", **CONTACT}, "--genres"),
+        ({"genres": "missing.txt", **CONTACT}, "missing.txt"),
+        ({"genres": "latin1.txt", **CONTACT}, "UTF-8"),
+        ({"genres": "empty.txt", **CONTACT}, "empty.txt"),
+        ({"genres": "x" * 101, **CONTACT}, "100"),
+        ({"genres": "rock", "since": 1990, "until": 1980, **CONTACT}, "--until=1980"),
+        ({"genres": "rock", "limit": 0, **CONTACT}, "limit"),
+        ({"source": "napster"}, "napster"),
+        ({"genres": "rock", "musicbrainz_url": "http://example.org/ws/2"}, "https://"),
+        ({"genres": "rock", "coverart_url": "coverart"}, "--coverart_url"),
+        ({"genres": "rock", "requests_per_second": 1.1, **CONTACT}, "--requests_per_second"),
+        ({"genres": "rock", "requests_per_second": 0, **CONTACT}, "--requests_per_second"),
+        ({"source": "spotify", "genres": "rock"}, "SPOTIPY_CLIENT_SECRET"),
+        ({"genres": "rock", "out": "empty.txt", **CONTACT}, "--out"),
+        ({"genres": "rock", "out": "text", **CONTACT}, "covers.db"),
+        ({"genres": "rock", "out": "other", **CONTACT}, "covers.db"),
+        ({"status": True, "out": "other"}, "covers.db"),
+        ({"status": True, "out": "new"}, "--genres"),
+    ],
+)
+def test_bad_input_is_explained_in_one_line(tmp_path, flags, told):
+    (tmp_path / "latin1.txt").write_bytes("näutik".encode("latin-1"))
+    (tmp_path / "empty.txt").write_text("# none\n")
+    for name in ("text", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "text" / "covers.db").write_text("This is no database. " * 100)
+    with sqlite3.connect(tmp_path / "other" / "covers.db") as db:
+        db.execute("CREATE TABLE recipes (name TEXT)")
+    db.close()
+    before = {name: (tmp_path / name / "covers.db").read_bytes() for name in ("text", "other")}
+    given = dict(flags)
+    result = run(None, given.pop("source", "musicbrainz"), cwd=tmp_path, **given)
+    assert_one_error(result, told)
+    for name, data in before.items():
+        assert (tmp_path / name / "covers.db").read_bytes() == data
+
+
+def test_a_collection_has_one_source(out, services):
+    collect(services, out=out, genres="rock")
+    assert_one_error(run(services, "spotify", out=out, genres="rock"), "musicbrainz", "--out")
+    assert_one_error(run(services, out=out, retry_failed="bad_luck"), "bad_luck", "no_cover")
