@@ -60,8 +60,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.tick_kimg = 2.0
         config.checkpoint_kimg = 8.0
     elif variant == "cpu":
-        config.fade_kimg = (0.0, 8.0, 6.0, 5.0, 4.0)
-        config.stable_kimg = (13.0, 16.0, 12.0, 8.0, 6.0)
+        config.fade_kimg = (0.0, 8.0, 8.0, 8.0, 6.0)
+        config.stable_kimg = (16.0, 16.0, 16.0, 16.0, 16.0)
         config.tick_kimg = 4.0
         config.checkpoint_kimg = 4.0
     else:
