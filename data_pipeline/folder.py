@@ -129,9 +129,10 @@ def clean_text(value: Any) -> str | None:
     """Returns text in NFC, on one line and without control characters; None if nothing is left."""
     if not isinstance(value, str):
         return None
-    # Lone surrogates (Cs), which JSON can spell, have no UTF-8.
-    printable = "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in value)
-    return " ".join(unicodedata.normalize("NFC", printable).split()) or None
+    if not value.isprintable():  # Nearly all text is, and this is the faster question.
+        # Lone surrogates (Cs), which JSON can spell, have no UTF-8.
+        value = "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in value)
+    return " ".join(unicodedata.normalize("NFC", value).split()) or None
 
 
 @functools.lru_cache(maxsize=4096)
