@@ -1,15 +1,13 @@
 """Builds the dataset of a collection of covers on disk: `tfds build data_pipeline/album_covers`.
 
 One size: `tfds build data_pipeline/album_covers --config=64 --manual_dir=FOLDER`. Without
-`--config` all sizes are built. `data_pipeline.folder` says what the folder holds.
+`--config` all sizes are built. `data_pipeline.folder` says what the folder holds. With
+`--beam_pipeline_options` Beam builds the same dataset.
 """
 
-import io
-import itertools
 import json
-import os
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +15,10 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from dac.covers.dataset import cover_features
+from data_pipeline.examples import SKIPPED_FILE, make_example, make_examples
 from data_pipeline.folder import CONVENTION, CoverRecord, Skipped, read_folder
-from data_pipeline.pictures import PictureError, read_picture, square_rgb
 
-SKIPPED_FILE = "skipped.jsonl"
 SIZES = (64, 128, 256, 512)
-
-# Covers in work at a time: what bounds the memory.
-_CHUNK = 128
 
 
 class AlbumCovers(tfds.core.GeneratorBasedBuilder):
@@ -66,105 +60,69 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
             metadata=tfds.core.MetadataDict(),
         )
 
-    def _split_generators(
-        self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+    def _generate_splits(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig,
+    ) -> Sequence[tfds.core.SplitInfo]:
+        # `_split_generators` is not told whether Beam is to run.
+        self._by_beam = bool(download_config.beam_options or download_config.beam_runner)
+        self._upscaled = 0
+        (split,) = super()._generate_splits(dl_manager, download_config)
+        with (self.data_path / SKIPPED_FILE).open() as skipped:
+            reasons = Counter(json.loads(line)["reason"] for line in skipped)
+        self.info.metadata.update(
+            covers=split.num_examples, upscaled=self._upscaled, skipped=dict(reasons)
+        )
+        logging.info("%d px: %s", self._size, dict(self.info.metadata))
+        return [split]
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         try:
             folder = dl_manager.manual_dir
         except AssertionError as error:  # Missing, or empty.
             raise FileNotFoundError(
                 f"No collection of covers: pass --manual_dir=FOLDER, {CONVENTION}."
             ) from error
-        lines = list(read_folder(folder))
-        records = [line for line in lines if isinstance(line, CoverRecord)]
-        skipped = [line for line in lines if isinstance(line, Skipped)]
+        _check_one_is_usable(folder, self._size)
+        # The lines are not kept: they are read again as their examples are made.
+        records = (line for line in read_folder(folder) if isinstance(line, CoverRecord))
         names = sorted({genre for record in records for genre in record.genres})
         self.info.features["genres"].feature.names = names
-        return {"train": self._generate_examples(folder, records, skipped)}
+        if not self._by_beam:
+            return {"train": self._generate_examples(folder)}
+        from data_pipeline.beam import MakeExamples  # Not above: Beam may not be installed.
 
-    def _generate_examples(
-        self, folder: Path, records: list[CoverRecord], skipped: list[Skipped]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yields each usable cover under its album's id; keeps count and lists the others."""
-        reasons: dict[str, int] = {}
-        counts = self.info.metadata
-        counts.update(covers=0, upscaled=0, skipped=reasons)
-        with Path(self.data_path, SKIPPED_FILE).open("w", encoding="utf-8") as skipped_file:
+        return {"train": MakeExamples(folder, self._size, self.data_path)}
 
-            def skip(line: Skipped) -> None:
-                reasons[line.reason] = reasons.get(line.reason, 0) + 1
-                entry = {"file_name": line.file_name, "line": line.line, "reason": line.reason}
-                skipped_file.write(json.dumps(entry) + "\n")
-
-            for line in skipped:
-                skip(line)
-            for record, made in _make_examples(records, self._size):
+    def _generate_examples(self, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yields each usable cover under its album's id; lists the others, counts the upscaled."""
+        with (self.data_path / SKIPPED_FILE).open("w") as skipped:
+            for made in make_examples(read_folder(folder), self._size):
                 if isinstance(made, Skipped):
-                    skip(made)
+                    skipped.write(made.as_json() + "\n")
                     continue
                 example, upscaled = made
-                counts["covers"] += 1
-                counts["upscaled"] += upscaled
-                yield record.album_id, example
+                self._upscaled += upscaled
+                yield example["album_id"], example
 
-        if not counts["covers"]:
-            found = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-            raise ValueError(
-                f"No usable cover in {folder} (skipped: {found or 'nothing'}). "
-                f"Expected {CONVENTION}."
-            )
-        logging.info(
-            "%d covers of %d px (%d upscaled); skipped: %s",
-            counts["covers"],
-            self._size,
-            counts["upscaled"],
-            reasons or "none",
-        )
+    def _process_pipeline_result(self, pipeline_result: Any) -> None:
+        from data_pipeline.beam import UPSCALED_FILE
+
+        path = self.data_path / UPSCALED_FILE
+        self._upscaled = int(path.read_text())
+        path.unlink()
 
 
-def make_example(record: CoverRecord, size: int) -> tuple[dict[str, Any], bool] | Skipped:
-    """Makes a cover's example; depends on nothing but the arguments and the picture's file.
-
-    Args:
-      record: the album and its picture.
-      size: side of the square picture in pixels.
-
-    Returns:
-      An example of `cover_features(size)`, its picture encoded as PNG, and whether that was
-      upscaled; or why there is none.
-    """
-    try:
-        picture = read_picture(record.path)
-        upscaled = min(picture.size) < size
-        square = square_rgb(picture, size)
-    except PictureError as error:
-        return Skipped(record.file_name, record.line, error.reason)
-    png = io.BytesIO()
-    # Level 1 makes files 5% larger than the default, in a third of the time.
-    square.save(png, "PNG", compress_level=1)
-    example = {
-        # Encoded here, as TFDS would encode an array with TensorFlow.
-        "image": png.getvalue(),
-        "album_id": record.album_id,
-        "genres": list(record.genres),
-        "genres_known": bool(record.genres),
-        "release_year": record.release_year,
-        "artist": record.artist,
-        "title": record.title,
-    }
-    return example, upscaled
-
-
-def _make_examples(
-    records: list[CoverRecord], size: int
-) -> Iterator[tuple[CoverRecord, tuple[dict[str, Any], bool] | Skipped]]:
-    """Yields `make_example` of each record, in order, working on all cores.
-
-    Threads are enough: decoding, resizing and encoding hold no lock of the interpreter's.
-    """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(records), _CHUNK):
-            chunk = records[start : start + _CHUNK]
-            yield from zip(
-                chunk, pool.map(make_example, chunk, itertools.repeat(size)), strict=True
-            )
+def _check_one_is_usable(folder: Path, size: int) -> None:
+    """Raises an error that counts the reasons if no cover can be used."""
+    reasons: Counter[str] = Counter()
+    for line in read_folder(folder):
+        made = make_example(line, size)
+        if not isinstance(made, Skipped):
+            return
+        reasons[made.reason] += 1
+    found = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+    raise ValueError(
+        f"No usable cover in {folder} (skipped: {found or 'nothing'}). Expected {CONVENTION}."
+    )

@@ -1,3 +1,4 @@
+import itertools
 import json
 from pathlib import Path
 
@@ -6,7 +7,8 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from data_pipeline.album_covers.album_covers_dataset_builder import AlbumCovers, make_example
+from data_pipeline.album_covers.album_covers_dataset_builder import AlbumCovers
+from data_pipeline.examples import make_example, make_examples
 from data_pipeline.folder import Skipped, read_folder
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -199,6 +201,45 @@ def test_the_dataset_does_not_depend_on_the_order_of_the_lines(folder, tmp_path)
         assert example["image"][0, 0, 0] == int(example["album_id"])
 
 
+def test_beam_builds_the_same_dataset(folder, tmp_path):
+    pytest.importorskip("apache_beam", reason="apache-beam comes with the build extra")
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    lines = ["{malformed", {"file_name": "gone.png"}]
+    for index in range(40):
+        draw(folder, f"{index}.png", (index, 0, 0), (32 + 2 * index, 80))  # Some are too small.
+        line = {"file_name": f"{index}.png", "genres": [f"genre {index % 7}"], "title": str(index)}
+        lines += [line, line] if index % 10 == 0 else [line]
+    (folder / "7.png").write_text("no picture")
+    describe(folder, *lines)
+
+    def examples(builder):
+        return list(builder.as_data_source("train", decoders={"image": tfds.decode.SkipDecoding()}))
+
+    def texts(builder):
+        """Returns the contents of all files but those of the examples."""
+        files = Path(builder.data_dir).iterdir()
+        return {file.name: file.read_text() for file in files if "array_record" not in file.name}
+
+    beam = {"beam_options": PipelineOptions(["--runner=DirectRunner"])}
+    for shards in (None, 3):
+        plain = build(folder, tmp_path / f"plain-{shards}", num_shards=shards)
+        other = build(folder, tmp_path / f"beam-{shards}", num_shards=shards, **beam)
+        assert len(examples(plain)) == 39
+        assert examples(other) == examples(plain)  # In the same order.
+        assert plain.info.metadata["skipped"].keys() == {
+            "malformed_json",
+            "missing",
+            "duplicate_file",
+            "not_a_picture",
+        }
+        if shards is None:  # Where shards end is up to TFDS, and in `dataset_info.json`.
+            assert texts(other) == texts(plain)
+    (folder / "metadata.jsonl").write_text("{malformed")
+    with pytest.raises(ValueError, match=r"No usable cover in .*1 malformed_json"):
+        build(folder, tmp_path / "none", **beam)
+
+
 def test_a_capped_build_keeps_its_counts(folder, tmp_path):
     for name in ("a", "b", "c"):
         draw(folder, f"{name}.png")
@@ -222,6 +263,16 @@ def test_make_example_gives_an_example_or_a_reason(folder):
     assert make_example(bad, 128) == Skipped("b.png", 2, "not_a_picture")
     (folder / "a.png").unlink()
     assert make_example(good, 128) == Skipped("a.png", 1, "unreadable")
+
+
+def test_lines_are_read_as_their_examples_are_made(folder):
+    draw(folder, "a.png")
+    describe(folder, {"file_name": "a.png"}, {"file_name": "gone.png"})
+    lines = list(read_folder(folder))
+    endless = make_examples(itertools.cycle(lines), 64)
+    made = list(itertools.islice(endless, 1000))
+    endless.close()
+    assert made == [make_example(line, 64) for line in lines] * 500
 
 
 def test_errors_name_the_way_out(folder, tmp_path):
