@@ -105,7 +105,7 @@ class _Host:
       answered: whether it ever gave something usable.
       failures: requests that failed since it last did.
       failing_since: when the first of these was.
-      outages: how often it was waited for since, as it was down.
+      outages: how often it was waited for since, without having said for how long.
       queue: held by the request whose turn is next.
     """
 
@@ -130,6 +130,12 @@ class _Host:
     def pause(self, seconds: float) -> None:
         """Sends nothing for so long; a longer pause that is on stays."""
         self.paused_until = max(self.paused_until, time.monotonic() + seconds)
+
+    def back_off(self) -> None:
+        """Sends nothing for a while, longer each time; requests under way by then count once."""
+        if self.paused_until <= time.monotonic():
+            self.outages += 1
+            self.pause(backoff(self.outages))
 
     def succeeded(self) -> None:
         """Notes that an answer was usable."""
@@ -258,7 +264,8 @@ class Client:
                 else:
                     await asyncio.sleep(backoff(tries))
             else:
-                hosts[0].succeeded()
+                for host in hosts:
+                    host.succeeded()
                 return result
 
     async def _follow(
@@ -322,7 +329,8 @@ class Client:
         """Leaves a host alone for as long as it asks, or, if it doesn't say, backs off."""
         seconds = retry_after(headers)
         if seconds is None:
-            seconds = backoff(host.failures + 1)
+            host.back_off()
+            return
         host.pause(seconds)
         if seconds > 1 and self._on_pause is not None:
             await self._on_pause(host.name, seconds)
@@ -340,8 +348,7 @@ class Client:
             )
         if 60 * minutes > self._max_wait:
             raise UnavailableError(host.name, 0, f"has been down for {minutes:.0f} minutes")
-        host.outages += 1
-        host.pause(backoff(host.outages))
+        host.back_off()
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

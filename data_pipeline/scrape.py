@@ -86,24 +86,14 @@ SPOTIFY_TOKEN_URL = flags.DEFINE_string(
     "spotify_token_url", spotify.PUBLIC_TOKEN, "where Spotify gives tokens"
 )
 _ANY_REASON = "true"  # what absl makes of a flag without a value
-
-
-class _OptionalValue(flags.Flag):
-    """A flag that may be given with a value or without."""
-
-    boolean = True  # lets absl parse it without one
-
-    def flag_type(self) -> str:
-        return "string"
-
-
 RETRY_FAILED = flags.DEFINE_flag(
-    _OptionalValue(
+    flags.Flag(
         parser=flags.ArgumentParser(),
         serializer=flags.ArgumentSerializer(),
         name="retry_failed",
         default=None,
         help_string="try only what failed again; with a value, what failed for that reason",
+        boolean=True,  # may stand without a value
     )
 )
 
