@@ -91,20 +91,20 @@ def start(
     )
 
 
-def finish(process: subprocess.Popen[str], timeout: float = _WAIT_S) -> Result:
-    """Waits for the command to end."""
+def finish(process: subprocess.Popen[str], within: float = _WAIT_S) -> Result:
+    """Waits for the command to end within some seconds."""
     try:
-        stdout, stderr = process.communicate(timeout=timeout)
+        stdout, stderr = process.communicate(timeout=within)
     except subprocess.TimeoutExpired:
         process.kill()
         stdout, stderr = process.communicate()
-        raise AssertionError(f"did not end in {timeout:g} s: {stdout}{stderr}") from None
+        raise AssertionError(f"did not end in {within:g} s: {stdout}{stderr}") from None
     return Result(process.returncode, stdout, stderr)
 
 
-def run(*args: Any, timeout: float = _WAIT_S, **kwargs: Any) -> Result:
+def run(*args: Any, within: float = _WAIT_S, **kwargs: Any) -> Result:
     """Runs the command to its end, whatever that is."""
-    return finish(start(*args, **kwargs), timeout)
+    return finish(start(*args, **kwargs), within)
 
 
 def collect(*args: Any, **kwargs: Any) -> Result:
@@ -138,7 +138,10 @@ def key_of(album: Any, source: str) -> str:
 
 
 def requests_for(services: Services, since: int = 0) -> collections.Counter[str]:
-    """How often covers were asked for from a place in the log on, by album id as in file names."""
+    """How often covers were asked for, from a place in the log on, by album id.
+
+    The Cover Art Archive, and where it sends one to, are asked for each.
+    """
     asked: collections.Counter[str] = collections.Counter()
     for record in services.log[since:]:
         parts = record.path_qs.split("/")

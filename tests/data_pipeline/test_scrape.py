@@ -195,7 +195,7 @@ def test_a_signal_ends_a_crawl_that_is_continued_later(out, number, code):
         assert "waiting" in status
         assert_one_error(run(services, out=out, genres="all"), "another process", "--status")
         process.send_signal(number)
-        result = finish(process, timeout=10)
+        result = finish(process, within=10)
         assert result.code == code, result
         assert "Traceback" not in result.stderr
         stored, mark = on_disk(out), len(services.log)
@@ -239,7 +239,7 @@ def test_a_full_disk_ends_a_crawl_that_is_continued_later(tmp_path, services):
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small file system is not permitted here")
     try:
-        result = run(services, out=disk / "covers", genres="all", timeout=30)
+        result = run(services, out=disk / "covers", genres="all", within=30)
         assert result.code == 1, result
         (error,) = [line for line in result.stderr.splitlines() if not line.startswith("note")]
         assert error.startswith("error: ")
@@ -291,7 +291,7 @@ def test_a_pause_too_long_to_wait_for_ends_the_run(out, service):
         SMALL, faults={"http_429": 1.0}, fault_services=[service], retry_after=3600
     ) as services:
         for _ in range(2):  # the second time, it is remembered
-            result = run(services, out=out, genres="rock,8-bit", timeout=10)
+            result = run(services, out=out, genres="rock,8-bit", within=10)
             assert result.code == 75, result
             (warning,) = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
             hour = time.strftime("%Y-%m-%d %H:", time.localtime(time.time() + 3600 - 5))
@@ -307,7 +307,7 @@ def test_a_pause_too_long_to_wait_for_ends_the_run(out, service):
         # The clock is set back: the pause is in the future, but no longer than it ever was.
         query(out, "UPDATE pauses SET since = since + 1e6, until = since + 1e6 + 2")
         begin = time.monotonic()
-        collect(services, out=out, genres="rock,8-bit", timeout=20)
+        collect(services, out=out, genres="rock,8-bit", within=20)
         assert time.monotonic() - begin > 2
         assert_collected(out, SMALL, expected_fields(SMALL, genres=["rock", "8-bit"]))
 
@@ -373,7 +373,7 @@ def test_a_token_that_expires_is_replaced(out):
 
 def test_a_quota_that_is_used_up_ends_the_run(out):
     with serve(CATALOGUE, quota=30) as services:
-        result = run(services, "spotify", out=out, genres=GENRES["spotify"], timeout=20)
+        result = run(services, "spotify", out=out, genres=GENRES["spotify"], within=20)
         assert result.code == 75
         assert "until" in result.stderr
         stored, mark = on_disk(out), len(services.log)

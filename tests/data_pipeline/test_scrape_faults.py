@@ -1,0 +1,192 @@
+import contextlib
+import hashlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+
+import pytest
+
+from tests.collecting import (
+    ROOT,
+    assert_collected,
+    assert_whole,
+    collect,
+    expected_fields,
+    finish,
+    lines_of,
+    on_disk,
+    query,
+    requests_for,
+    start,
+    wait_until,
+)
+from tests.cover_services import HOSTILE, LOSSY, RECOVERABLE, make_catalogue, serve
+
+CATALOGUE = make_catalogue(albums=200, artists=40, genres=12, cover_pixels=64)
+SMALL = make_catalogue(albums=60, artists=12, genres=6, cover_pixels=32)
+LARGE = make_catalogue(albums=600, artists=90, genres=12, cover_pixels=32)
+SIZES = {"musicbrainz": 500, "spotify": 640}
+
+
+def to_collect(catalogue, source="musicbrainz"):
+    """The flags of a crawl of all genres, and what it is to collect."""
+    # Spotify's search has no way to ask for a name with quotes.
+    genres = [name for name in catalogue.genres if source == "musicbrainz" or '"' not in name]
+    expected = expected_fields(catalogue, source, genres=genres)
+    # Stalls are given up soon, and nothing waits for what is to be asked for again.
+    return {"genres": ",".join(genres), "timeout": 2, "concurrency": 64}, expected
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "covers"
+
+
+@pytest.fixture
+def addresses(tmp_path):
+    """An environment in which a process notes where it connects to; and what it noted."""
+    noted = tmp_path / "addresses.txt"
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import sys\n"
+        f"noted = open({str(noted)!r}, 'a', buffering=1)\n"
+        "def note(event, args):\n"
+        "    if event == 'socket.connect':\n"
+        "        print(args[1][0], file=noted)\n"
+        "sys.addaudithook(note)\n"
+    )
+    path = os.pathsep.join([str(tmp_path / "site"), str(ROOT)])
+    return {"PYTHONPATH": path}, lambda: {*noted.read_text().split()}
+
+
+# Faults -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", SIZES)
+def test_all_faults_together_lose_nothing(tmp_path, out, source, addresses):
+    env, connected = addresses
+    flags, expected = to_collect(CATALOGUE, source)
+    with serve(CATALOGUE, faults=RECOVERABLE, fault_rate=0.2, stall_seconds=5) as services:
+        collect(services, source, out=out, env=env, **flags)
+        seen = {record.fault for record in services.log}
+        assert seen >= HOSTILE
+    assert_collected(out, CATALOGUE, expected, SIZES[source])
+    assert connected() == {"127.0.0.1"}
+    # Nothing of evil ids.
+    assert {path.name for path in tmp_path.iterdir()} == {"covers", "site", "addresses.txt"}
+    assert query(out, "SELECT * FROM albums WHERE key GLOB '*[./]*'") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", SIZES)
+@pytest.mark.parametrize("fault", sorted(RECOVERABLE))
+def test_a_fault_loses_nothing(out, source, fault):
+    flags, expected = to_collect(SMALL, source)
+    with serve(SMALL, faults=[fault], stall_seconds=5, fault_seed=1) as services:
+        collect(services, source, out=out, **flags)
+        assert fault in {record.fault for record in services.log}
+    assert_collected(out, SMALL, expected, SIZES[source])
+
+
+@pytest.mark.parametrize("source", SIZES)
+def test_what_is_untold_is_missing_and_nothing_is_wrong(out, source):
+    flags, expected = to_collect(CATALOGUE, source)
+    with serve(CATALOGUE, faults=LOSSY, fault_rate=0.5) as services:
+        result = collect(services, source, out=out, **flags)
+        assert {record.fault for record in services.log} >= LOSSY
+    assert_whole(out, CATALOGUE, SIZES[source])  # its pictures among it
+    lines = lines_of(out)
+    assert len(expected) / 2 < len(lines) == result.summary["stored"]
+    missing = 0
+    for key, line in lines.items():
+        whole = expected[key]
+        assert {*line["genres"]} <= {*whole["genres"]}
+        for name in ("artist", "title", "release_year"):
+            assert line.get(name) in (None, whole.get(name)), line
+            missing += line.get(name) != whole.get(name)
+    assert missing > 0
+
+
+def test_what_fails_every_time_is_noted_and_tried_again_when_asked_for(out):
+    flags, expected = to_collect(CATALOGUE)
+    faults = {"html": 0.05, "http_500": 0.05, "truncated_jpeg": 0.05, "private_redirect": 0.03}
+    with serve(
+        CATALOGUE,
+        faults=faults,
+        fault_services=["coverart", "archive"],
+        persistent=True,
+    ) as services:
+        failed = collect(services, out=out, **flags).summary["failed"]
+        reasons = {"wrong_type", "http_500", "truncated", "forbidden_address", "no_cover"}
+        assert {*failed} == reasons
+        status = collect(out=out, status=True).stdout
+        for reason, number in failed.items():
+            assert f"{number} {reason}" in status
+        had = on_disk(out)
+        assert len(had) == len(expected) - sum(failed.values()) + failed["no_cover"]
+
+        mark = len(services.log)
+        collect(services, out=out)  # their time has not come yet
+        assert services.log[mark:] == []
+
+        services.faults = ()
+        result = collect(services, out=out, retry_failed="truncated")
+        assert result.summary["stored_now"] == failed["truncated"]
+        assert result.summary["failed"] == {r: n for r, n in failed.items() if r != "truncated"}
+        assert sum(requests_for(services, mark).values()) == 2 * failed["truncated"]
+        collect(services, out=out, retry_failed=True)
+        assert not {*requests_for(services, mark)} & {*had}
+    assert_collected(out, CATALOGUE, expected)
+
+
+# Kills --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", SIZES)
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_crawl_that_is_killed_loses_nothing_and_repeats_nothing(out, source, kills):
+    flags, expected = to_collect(LARGE, source)
+    moments = random.Random(kills)
+    stored, hits = set(), 0
+    with serve(LARGE) as services:
+        for _ in range(kills):
+            mark = len(services.log)
+            process = start(services, source, out=out, **flags | {"concurrency": 4})
+            if moments.random() < 0.2:  # young: it may not have asked for anything yet
+                delay = moments.uniform(0, 1)
+            else:
+                asked = mark + moments.randint(1, len(expected) // kills)
+                wait_until(lambda asked=asked: len(services.log) >= asked, process)
+                delay = moments.uniform(0, 0.01)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(delay)
+            hits += process.poll() is None
+            os.killpg(process.pid, signal.SIGKILL)
+            finish(process)
+            assert not {*requests_for(services, mark)} & stored
+            stored = {*on_disk(out)} if out.exists() else set()
+            assert_nothing_is_claimed_that_is_not_there(out)
+        assert hits == kills
+        mark = len(services.log)
+        collect(services, source, out=out, **flags)
+        assert not {*requests_for(services, mark)} & stored
+        # Asked for twice is only what was under way: no more than there are downloads at a time.
+        for service in ("archive", "spotify_images"):
+            paths = [record.path_qs for record in services.log if record.service == service]
+            assert len(paths) - len({*paths}) <= 4 * kills
+    assert_collected(out, LARGE, expected, SIZES[source])
+
+
+def assert_nothing_is_claimed_that_is_not_there(out):
+    """Of a collection whose process was killed."""
+    if not (out / "covers.db").exists():
+        return
+    with contextlib.closing(sqlite3.connect(f"file:{out}/covers.db?mode=ro", uri=True)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'covers'").fetchall():
+            return
+        done = db.execute("SELECT file_name, sha256 FROM covers WHERE state = 'done'").fetchall()
+    for name, digest in done:
+        assert hashlib.sha256((out / name).read_bytes()).digest() == digest
