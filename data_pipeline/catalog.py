@@ -254,12 +254,7 @@ class Catalog:
             self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
             if not self._db.execute("PRAGMA user_version").fetchone()[0]:
                 self._create(source)
-            found = self.setting("source")
-            if found != source:
-                raise UserError(
-                    f"{folder} is a collection of {found}, not of {source}; give another --out, as "
-                    "the two know albums under different ids"
-                )
+            _check_source(self._db, folder, source)
             self._open = stack.pop_all()
 
     def _create(self, source: str) -> None:
@@ -279,8 +274,7 @@ class Catalog:
 
     def setting(self, name: str, default: Any = None) -> Any:
         """Returns what is remembered under a name."""
-        row = self._db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
-        return default if row is None else json.loads(row[0])
+        return _setting(self._db, name, default)
 
     def remember(self, settings: Mapping[str, Any]) -> None:
         """Remembers values that JSON can hold under their names."""
@@ -297,7 +291,12 @@ class Catalog:
         """Remembers that a host asked for a pause from now on."""
         now = time.time()
         with self._db:
-            self._db.execute("REPLACE INTO pauses VALUES (?, ?, ?)", (host, now, now + seconds))
+            self._db.execute(
+                "INSERT INTO pauses VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
+                "SET since = excluded.since, until = excluded.until "
+                "WHERE excluded.until > until OR since > excluded.since",
+                (host, now, now + seconds),
+            )
 
     def pauses(self) -> dict[str, float]:
         """Returns the seconds that hosts are still to be left alone."""
@@ -324,30 +323,51 @@ class Catalog:
             name for (name,) in self._db.execute("SELECT key FROM genres WHERE state <> 'noted'")
         )
 
-    def list_anew(self) -> None:
-        """Makes every listing begin from its first page."""
+    def change_years(self, since: int | None, until: int | None) -> None:
+        """Makes the years of release wanted others: all lists begin anew.
+
+        Covers of albums that are not wanted (any more) fail with the reason "other_years".
+        """
+        wanted = (
+            "(?1 IS NULL AND ?2 IS NULL) OR album IN (SELECT id FROM albums "
+            "WHERE release_year BETWEEN coalesce(?1, 0) AND coalesce(?2, 9999))"
+        )
         with self._db:
+            self._remember({"years": [since, until]})
             for table in ("genres", "artists"):
                 self._db.execute(
                     f"UPDATE {table} SET state = 'waiting', reason = NULL, next = 0, total = NULL, "
                     "again = 0 WHERE state <> 'noted'"
                 )
+            self._db.execute(
+                "UPDATE covers SET state = 'failed', reason = 'other_years' "
+                f"WHERE state = 'waiting' AND NOT ({wanted})",
+                (since, until),
+            )
+            self._db.execute(
+                "UPDATE covers SET state = 'waiting', reason = NULL "
+                f"WHERE reason = 'other_years' AND ({wanted})",
+                (since, until),
+            )
 
-    def next_listing(self, busy: Iterable[tuple[str, int]], again: bool) -> Listing | None:
-        """Returns what to list next, None if nothing is left.
-
-        Artists come before genres, and short progress before long, so that a crawl that is limited
-        to some number of covers takes them from all genres.
+    def next_listing(
+        self, busy: Iterable[tuple[str, int]], again: bool = False, broad: bool = True
+    ) -> Listing | None:
+        """Returns what to list next, None if nothing is left. Artists come before genres.
 
         Args:
           busy: table and id of the listings in work.
           again: whether only what `retry_failed` put back counts.
+          broad: whether the list that was read least comes first, so that a crawl that ends early
+            has something of each, or the one that was read most, so that a list changes least
+            while it is read.
         """
         busy = set(busy)
+        order = "next, id" if broad else "next DESC, id DESC"
         for table, related in (("artists", "related"), ("genres", "0")):
             rows = self._db.execute(
                 f"SELECT id, key, next, {related} FROM {table} "
-                "WHERE state = 'waiting' AND again >= ? ORDER BY next, id LIMIT ?",
+                f"WHERE state = 'waiting' AND again >= ? ORDER BY {order} LIMIT ?",
                 (again, len(busy) + 1),
             )
             for number, key, offset, asks in rows:
@@ -424,7 +444,12 @@ class Catalog:
         ).fetchone()
         self._db.execute(
             "INSERT INTO covers (album, url, state, reason) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET url = excluded.url WHERE state <> 'done'",
+            "ON CONFLICT DO UPDATE SET url = coalesce(excluded.url, url), "
+            # What had no cover when another list told of it may have one.
+            "state = CASE WHEN excluded.url IS NOT NULL AND reason = 'no_cover' THEN 'waiting' "
+            "ELSE state END, "
+            "reason = CASE WHEN excluded.url IS NOT NULL AND reason = 'no_cover' THEN NULL "
+            "ELSE reason END WHERE state <> 'done'",
             (
                 number,
                 album.cover_url,
@@ -617,8 +642,14 @@ def write_metadata(folder: Path) -> int:
     return count
 
 
-def read_covers(folder: Path) -> Iterator[tuple[Cover, dict[str, Any]]]:
-    """Yields the covers that a collection knows of, stored or not, and their albums' fields."""
+def read_covers(folder: Path, source: str) -> Iterator[tuple[Cover, dict[str, Any]]]:
+    """Yields the covers that a collection knows of, stored or not, and their albums' fields.
+
+    Raises:
+      UserError: there is no such collection, or it is of another source.
+    """
+    with closing(open_to_read(folder)) as db:
+        _check_source(db, folder, source)
     for cover, _, fields in _read_covers(folder, "reason IS NOT 'no_cover'"):
         yield cover, fields
 
@@ -646,7 +677,9 @@ def count_unlisted(db: sqlite3.Connection) -> int:
     Albums that are on several lists are counted once, as far as they were until now.
     """
     lists = "genres"
-    if db.execute("SELECT 1 FROM artists WHERE state <> 'noted'").fetchone():
+    if db.execute(
+        "SELECT 1 FROM tallies WHERE job = 'artists' AND state <> 'noted' AND n > 0"
+    ).fetchone():
         lists = "artists"  # the albums are on the artists' lists
     read, left, unknown, known = db.execute(
         f"""
@@ -671,6 +704,20 @@ def count_stored(db: sqlite3.Connection, seconds: float) -> tuple[int, float]:
         (now - seconds, now),
     ).fetchone()
     return stored, now - (first or now)
+
+
+def _setting(db: sqlite3.Connection, name: str, default: Any) -> Any:
+    row = db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+    return default if row is None else json.loads(row[0])
+
+
+def _check_source(db: sqlite3.Connection, folder: Path, source: str) -> None:
+    found = _setting(db, "source", None)
+    if found != source:
+        raise UserError(
+            f"{folder} is a collection of {found}, not of {source}; give another --out, as the two "
+            "know albums under different ids"
+        )
 
 
 def _connect(file: Path, mode: str) -> sqlite3.Connection:

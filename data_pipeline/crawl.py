@@ -5,6 +5,7 @@ does not grow with it. Whatever ends the crawl, all that was stored is in the ca
 """
 
 import asyncio
+import itertools
 import signal
 import time
 from collections.abc import Callable
@@ -37,6 +38,7 @@ BACKLOG = 20_000
 _RETRY_S = 60.0  # between looks at what is due to be tried again
 _METADATA_S = 60.0  # between rewritings of metadata.jsonl, at least,
 _METADATA_SHARE = 20  # and this many times as long as one takes
+_UNLISTED_S = 10  # between estimates of what is still to be listed
 _GONE = (404, 410)
 
 
@@ -107,8 +109,9 @@ class Crawl:
         self._news = asyncio.Event()
 
     async def call(self, function: Callable[..., _T], *args: Any) -> _T:
-        """Runs a function of the catalogue's in its thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+        """Runs a function of the catalogue's in its thread: to its end, even if cancelled."""
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(loop.run_in_executor(self._thread, function, *args))
 
     async def paused(self, host: str, seconds: float) -> None:
         """Remembers a pause that a host asked for."""
@@ -206,13 +209,17 @@ class Crawl:
                 self._pulse()
 
     async def _choose(self) -> Listing | None:
-        tallies = await self.call(self._catalog.tallies)
-        waiting = tallies.get(("covers", "waiting", ""), 0)
-        enough = self._limit is not None and self.stored + waiting >= self._limit
-        if enough or waiting >= BACKLOG:
-            return None
-        listing = await self.call(self._catalog.next_listing, self._listings, self._again)
-        before, self._nothing_to_list = self._nothing_to_list, not (listing or self._listings)
+        if not self._again:
+            tallies = await self.call(self._catalog.tallies)
+            waiting = tallies.get(("covers", "waiting", ""), 0)
+            enough = self._limit is not None and self.stored + waiting >= self._limit
+            if enough or waiting >= BACKLOG:
+                return None
+        # A copy: a listing that ends meanwhile may leave more to list, and must count.
+        busy = frozenset(self._listings)
+        broad = self._limit is not None
+        listing = await self.call(self._catalog.next_listing, busy, self._again, broad)
+        before, self._nothing_to_list = self._nothing_to_list, not (listing or busy)
         if self._nothing_to_list and not before:
             self._pulse()
         return listing
@@ -310,7 +317,8 @@ class Crawl:
             self._pulse()
 
     async def _show_progress(self) -> None:
-        while True:
+        for second in itertools.count():
+            if second % _UNLISTED_S == 0:
+                unlisted = await self.call(self._catalog.unlisted)
+            self._progress.update(await self.call(self._catalog.tallies), unlisted)
             await asyncio.sleep(1)
-            tallies = await self.call(self._catalog.tallies)
-            self._progress.update(tallies, await self.call(self._catalog.unlisted))

@@ -15,25 +15,26 @@ COLUMNS = ("url", "album_id", "genres", "release_year", "artist", "title")
 _ROWS = 10_000  # of a group in a Parquet file: what is held at a time
 
 
-def write_urls(file: Path, folder: Path, cover_url: Callable[[Cover], str]) -> int:
+def write_urls(file: Path, folder: Path, source: str, cover_url: Callable[[Cover], str]) -> int:
     """Writes a row for each cover that a collection knows of, stored or not, atomically.
 
     Args:
       file: .jsonl or .parquet.
       folder: of the collection.
+      source: that it must be of.
       cover_url: says where a cover is.
 
     Returns:
       The number of rows.
 
     Raises:
-      UserError: the file has another ending, or pyarrow is missing.
+      UserError: the file has another ending, pyarrow is missing, or the collection is no such.
     """
     count = 0
 
     def rows() -> Iterator[dict[str, Any]]:
         nonlocal count
-        for cover, fields in read_covers(folder):
+        for cover, fields in read_covers(folder, source):
             count += 1
             row = {"url": cover_url(cover)} | fields
             yield {name: row.get(name) for name in COLUMNS}

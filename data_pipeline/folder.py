@@ -135,9 +135,13 @@ def clean_text(value: Any) -> str | None:
     return " ".join(unicodedata.normalize("NFC", value).split()) or None
 
 
-@functools.lru_cache(maxsize=4096)
 def normalize_genre(name: Any) -> str | None:
     """Returns the one spelling of a genre: `clean_text`, case folded; None if nothing is left."""
+    return _normalize_genre(name) if isinstance(name, str) else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _normalize_genre(name: str) -> str | None:
     # Folding the decomposed form is Unicode's canonical caseless matching (D145).
     return clean_text(unicodedata.normalize("NFD", clean_text(name) or "").casefold())
 

@@ -44,8 +44,9 @@ _MAX_PAUSES = 20  # that a request is told to make
 
 _DNS_CACHE_S = 600
 _CONNECT_S = 10.0
-_READ_S = 20.0  # without a byte
-_DIGITS = 9  # of seconds: 30 years
+_SILENCE_SHARE = 3  # a request may be without a byte for a third of its time
+_MAX_PAUSE_S = 7 * 86_400.0  # what asks for more is mistaken
+_MAX_COUNT = 10**9  # of anything
 
 
 class FetchError(Exception):
@@ -117,6 +118,7 @@ class _Host:
     failures: int = 0
     failing_since: float = 0.0
     outages: int = 0
+    outage_until: float = 0.0
     queue: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def turn(self) -> None:
@@ -132,10 +134,12 @@ class _Host:
         self.paused_until = max(self.paused_until, time.monotonic() + seconds)
 
     def back_off(self) -> None:
-        """Sends nothing for a while, longer each time; requests under way by then count once."""
-        if self.paused_until <= time.monotonic():
+        """Sends nothing for a while that doubles; one request speaks for all refused together."""
+        now = time.monotonic()
+        if now >= self.outage_until:
             self.outages += 1
-            self.pause(backoff(self.outages))
+            self.outage_until = now + backoff(self.outages)
+            self.pause(self.outage_until - now)
 
     def succeeded(self) -> None:
         """Notes that an answer was usable."""
@@ -153,6 +157,7 @@ class Client:
 
     Attributes:
       requests: sent so far, by host.
+      max_wait: seconds; pauses above it are not waited for.
     """
 
     def __init__(
@@ -172,7 +177,7 @@ class Client:
         Args:
           user_agent: says honestly who asks.
           rates: requests a second, above 0, by host; others have no limit but `connections`.
-          trusted: hosts, without ports, whose addresses may be private, as the user named them.
+          trusted: hosts, without ports, that the user named: their addresses may be private.
           connections: at most so many to a host.
           timeout: seconds for a request as a whole, its body included.
           max_wait: seconds; pauses above it are not waited for.
@@ -184,7 +189,7 @@ class Client:
         self._trusted = trusted
         self._connections = connections
         self._timeout = timeout
-        self._max_wait = max_wait
+        self.max_wait = max_wait
         self._on_pause = on_pause
         self._hosts: dict[str, _Host] = {}
         for name, seconds in (pauses or {}).items():
@@ -204,7 +209,7 @@ class Client:
             timeout=aiohttp.ClientTimeout(
                 total=self._timeout,
                 sock_connect=min(_CONNECT_S, self._timeout),
-                sock_read=min(_READ_S, self._timeout),
+                sock_read=self._timeout / _SILENCE_SHARE,
             ),
         )
         return self
@@ -254,12 +259,13 @@ class Client:
                 failed_before = True
                 # A pause is the host's wish, not this request's failure; up to a point.
                 pause = failed.reason in _PAUSES
-                unreachable = failed.reason == "unreachable" and len(hosts) == 1
+                matters = service is not None and self._matters(service, hosts)
+                unreachable = failed.reason == "unreachable" and len(hosts) == 1 and matters
                 pauses += pause
                 tries += not pause and not unreachable
                 if tries == MAX_TRIES or pauses == _MAX_PAUSES:
                     raise
-                if service is not None and (unreachable or service.failures > _DOWN_AFTER):
+                if matters and (unreachable or service.failures > _DOWN_AFTER):
                     self._wait_for(service, unreachable)
                 else:
                     await asyncio.sleep(backoff(tries))
@@ -277,9 +283,7 @@ class Client:
             self._check(url)
             host = self._host(url.host_port_subcomponent)
             hosts.append(host)
-            left = host.paused_until - time.monotonic()
-            if left > self._max_wait:
-                raise UnavailableError(host.name, left, "asks for a pause")
+            self._refuse_long_pause(host, hosts)
             await host.turn()
             self.requests[host.name] = self.requests.get(host.name, 0) + 1
             own = headers if url.origin() == first.origin() else {}
@@ -293,6 +297,7 @@ class Client:
                         continue
                     if response.status in _PAUSING:
                         await self._pause(host, response.headers)
+                        self._refuse_long_pause(host, hosts)
                     if response.status in _TRY_AGAIN or response.status >= 500:
                         raise FetchError(f"http_{response.status}")
                     body = await _read_body(response, max_bytes)
@@ -334,19 +339,32 @@ class Client:
         host.pause(seconds)
         if seconds > 1 and self._on_pause is not None:
             await self._on_pause(host.name, seconds)
-        if seconds > self._max_wait:
-            raise UnavailableError(host.name, seconds, "asks for a pause")
+
+    def _refuse_long_pause(self, host: _Host, hosts: list[_Host]) -> None:
+        """Raises an error if a host is to be left alone for longer than is waited for."""
+        left = host.paused_until - time.monotonic()
+        if left > self.max_wait:
+            if self._matters(host, hosts):
+                raise UnavailableError(host.name, left, "asks for a pause")
+            raise FetchError("paused")
+
+    def _matters(self, host: _Host, hosts: list[_Host]) -> bool:
+        """Returns whether a run ends if it can't have a host.
+
+        Those do that the user named, and those that are asked first and did answer: not one of
+        many that a service redirects to, nor one that a single cover names.
+        """
+        named = host.name.rpartition(":")[0] in self._trusted or host.name in self._trusted
+        return host is hosts[0] and (named or host.answered)
 
     def _wait_for(self, host: _Host, unreachable: bool) -> None:
         """Lets all requests wait for a host that is down, or gives up on it."""
-        if host.paused_until > time.monotonic():
-            return  # another request noticed first
         minutes = (time.monotonic() - host.failing_since) / 60
         if unreachable and not host.answered and host.outages == MAX_TRIES:
             raise UnavailableError(
                 host.name, 0, "can't be reached: check the address and the network"
             )
-        if 60 * minutes > self._max_wait:
+        if 60 * minutes > self.max_wait:
             raise UnavailableError(host.name, 0, f"has been down for {minutes:.0f} minutes")
         host.back_off()
 
@@ -359,7 +377,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
-        return float(value[:_DIGITS])
+        return min(float(value[:20]), _MAX_PAUSE_S)
     try:
         until = email.utils.parsedate_to_datetime(value).timestamp()
     except (ValueError, OverflowError):
@@ -368,7 +386,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         now = email.utils.parsedate_to_datetime(headers.get("Date", "")).timestamp()
     except (ValueError, OverflowError):
         now = time.time()
-    return max(0.0, until - now)
+    return min(max(0.0, until - now), _MAX_PAUSE_S)
 
 
 async def read_json(answer: Answer) -> dict[str, Any]:
@@ -391,6 +409,11 @@ async def read_json(answer: Answer) -> dict[str, Any]:
 def dicts(value: Any) -> list[dict[str, Any]]:
     """Returns the objects of a JSON list; none where it is no list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def natural(value: Any) -> int | None:
+    """Returns a JSON number that can be a number of things; None where it is none."""
+    return value if isinstance(value, int) and 0 <= value < _MAX_COUNT else None
 
 
 def host_of(url: str) -> str:

@@ -11,7 +11,7 @@ from yarl import URL
 
 from data_pipeline.catalog import Album, Artist, Cover, Listing, Page
 from data_pipeline.folder import clean_text, normalize_genre, parse_year
-from data_pipeline.http import Answer, Client, FetchError, dicts, read_json
+from data_pipeline.http import Answer, Client, FetchError, dicts, natural, read_json
 
 PUBLIC_API = "https://musicbrainz.org/ws/2"
 PUBLIC_COVERS = "https://coverartarchive.org"
@@ -68,8 +68,9 @@ class MusicBrainz:
         offset: int | None = 0
         while offset is not None:
             items, total = await self._get("genre/all", offset, "genres", "genre-count")
-            names |= dict.fromkeys(normalize_genre(item.get("name")) for item in items)
-            offset = _next_page(offset, items, total)
+            known = len(names)
+            names |= dict.fromkeys(normalize_genre(item.get("name")) for item in dicts(items))
+            offset = _next_page(offset, items, total) if len(names) > known else None
         return [name for name in names if name is not None]
 
     async def page(self, listing: Listing, genres: frozenset[str]) -> Page:
@@ -85,9 +86,10 @@ class MusicBrainz:
         items, total = await self._get(
             "release-group", listing.next, "release-groups", "count", query=query
         )
+        groups = dicts(items)
         return Page(
-            albums=[album for item in items if (album := _album(item, listing.key, genres))],
-            artists=[artist for item in items for artist in _artists(item)],
+            albums=[album for item in groups if (album := _album(item, listing.key, genres))],
+            artists=[artist for item in groups for artist in _artists(item)],
             next=_next_page(listing.next, items, total),
             total=total,
         )
@@ -98,7 +100,7 @@ class MusicBrainz:
 
     async def _get(
         self, path: str, offset: int, items: str, count: str, **query: str
-    ) -> tuple[list[dict[str, Any]], int | None]:
+    ) -> tuple[list[Any], int | None]:
         """Returns the items of a page, and how many all pages have, None where that is untold."""
 
         async def read(answer: Answer) -> dict[str, Any]:
@@ -111,8 +113,7 @@ class MusicBrainz:
             query | {"limit": PAGE_SIZE, "offset": offset, "fmt": "json"}
         )
         value = await self._client.fetch(str(url), read, max_bytes=MAX_BYTES)
-        total = value.get(count)
-        return dicts(value[items]), total if isinstance(total, int) and total >= 0 else None
+        return value[items], natural(value.get(count))
 
 
 def _phrase(genre: str) -> str:
@@ -121,11 +122,10 @@ def _phrase(genre: str) -> str:
     return f'"{escaped}"'
 
 
-def _next_page(offset: int, items: list[dict[str, Any]], total: int | None) -> int | None:
-    """Returns where the next page begins; a list that doesn't tell its length ends when empty."""
-    end = offset + PAGE_SIZE
-    more = bool(items) if total is None else end < total
-    return end if more else None
+def _next_page(offset: int, items: list[Any], total: int | None) -> int | None:
+    """Returns where the next page begins; the last one is empty, or reaches the total if told."""
+    end = offset + min(len(items), PAGE_SIZE)
+    return end if items and (total is None or end < total) else None
 
 
 def _id(item: Any) -> str | None:
@@ -138,7 +138,7 @@ def _album(item: dict[str, Any], listed: str, genres: frozenset[str]) -> Album |
     """Returns an album; None if it has none of the genres, or no id."""
     key = _id(item)
     if "tags" in item:  # a search finds tags that hold its words among others
-        tags = {normalize_genre(tag.get("name")) for tag in dicts(item["tags"])}
+        tags = {normalize_genre(tag.get("name")) for tag in dicts(item["tags"]) if _is_voted(tag)}
         named = sorted(genres & tags)
     else:
         named = [listed]
@@ -156,6 +156,12 @@ def _album(item: dict[str, Any], listed: str, genres: frozenset[str]) -> Album |
         genres=tuple(named),
         artists=tuple(artist.key for artist in _artists(item)),
     )
+
+
+def _is_voted(tag: dict[str, Any]) -> bool:
+    """Returns whether more people said that a tag fits than that it doesn't."""
+    count = tag.get("count")
+    return not isinstance(count, int) or count > 0
 
 
 def _artists(item: dict[str, Any]) -> list[Artist]:

@@ -25,7 +25,7 @@ from data_pipeline.catalog import CATALOG_FILE, Catalog
 from data_pipeline.crawl import LISTERS, Crawl, Source
 from data_pipeline.export import write_urls
 from data_pipeline.folder import normalize_genre
-from data_pipeline.http import Client, UnavailableError, host_of, is_loopback
+from data_pipeline.http import Client, FetchError, UnavailableError, host_of, is_loopback
 from data_pipeline.musicbrainz import MusicBrainz
 from data_pipeline.progress import Progress, count, describe, print_status, summary
 
@@ -37,6 +37,7 @@ _MAX_GENRE_LENGTH = 100  # characters
 
 # Hosts, and those below them, whose rules are known: requests a second.
 _DEFAULT_RATE = 1.0
+_DEFAULT_SIZE = 500
 _CONTACT = re.compile(r"[!-~]+@[!-~]+\.[!-~]+|https?://[!-~]+")
 _PUBLIC_RATES = {
     "musicbrainz.org": musicbrainz.REQUESTS_PER_SECOND,
@@ -53,7 +54,9 @@ GENRES = flags.DEFINE_string(
     "names separated by commas, a file with a name a line, or 'all'; by default those of before",
 )
 LIMIT = flags.DEFINE_integer("limit", None, "covers that the collection is to have", 1)
-SIZE = flags.DEFINE_integer("size", 500, "side of the covers in pixels; the nearest is taken", 1)
+SIZE = flags.DEFINE_integer(
+    "size", None, "side of the covers in pixels, the nearest is taken; by default 500", 1
+)
 SINCE = flags.DEFINE_integer("since", None, "first year of release", MIN_YEAR, MAX_YEAR)
 UNTIL = flags.DEFINE_integer("until", None, "last year of release", MIN_YEAR, MAX_YEAR)
 STATUS = flags.DEFINE_boolean("status", False, "print what is there and what is to come, and exit")
@@ -113,9 +116,10 @@ def main() -> int:
     if SOURCE.value == "spotify":
         print(f"note: {spotify.TERMS}", file=sys.stderr)
     if EXPORT_URLS.value is not None:
-        source = _source(Client("", {}), urls, credentials, None, None, {})
-        count = write_urls(Path(EXPORT_URLS.value), out, source.cover_url)
-        print(f"{EXPORT_URLS.value}: {count:,} covers")
+        size = SIZE.value or _DEFAULT_SIZE
+        source = _source(Client("", {}), urls, credentials, size, None, None, {})
+        rows = write_urls(Path(EXPORT_URLS.value), out, SOURCE.value, source.cover_url)
+        print(f"{EXPORT_URLS.value}: {rows:,} covers")
         return 0
     user_agent = _user_agent()
     try:
@@ -140,7 +144,8 @@ async def _collect(
     """Runs the crawl, shows how far it is, and prints the summary; returns the exit code."""
     start = time.monotonic()
     progress = Progress()
-    since, until = _window(catalog, progress)
+    since, until = _years(catalog, progress)
+    size = _size(catalog, progress)
     lost = catalog.check_files()
     if lost:
         progress.say(f"{lost} covers are not on disk as they were stored; they are fetched again")
@@ -162,7 +167,8 @@ async def _collect(
     )
     client = Client(
         user_agent,
-        rates={host_of(urls[0]): rate} if rate else {},
+        # A mirror may send us on to the public service, whose rules hold then.
+        rates=_PUBLIC_RATES | {host_of(urls[0]): rate},
         trusted=frozenset(URL(url).host or "" for url in urls),
         connections=max(CONCURRENCY.value, LISTERS),
         timeout=TIMEOUT.value,
@@ -172,7 +178,8 @@ async def _collect(
     )
     unavailable = None
     async with client:
-        source = _source(client, urls, credentials, since, until, catalog.setting("learned", {}))
+        learned = catalog.setting("learned", {})
+        source = _source(client, urls, credentials, size, since, until, learned)
         try:
             asked = await _ask(catalog, source, genres)
             await crawl.run(client, source, asked)
@@ -189,16 +196,16 @@ async def _collect(
                 "source": source.name,
                 "stored_now": stored,
                 "seconds": round(seconds, 1),
-                "requests": client.requests,
+                "requests": _requests(client, urls),
             }
         )
     )
     if unavailable is not None:
-        when = ""
+        when = "later"
         if unavailable.seconds:
             then = datetime.now() + timedelta(seconds=unavailable.seconds)
-            when = f" until {then:%Y-%m-%d %H:%M}"
-        cli.warn(f"{unavailable}{when}; all is saved: run the same command again after that")
+            when = f"after {then:%Y-%m-%d %H:%M}"
+        cli.warn(f"{unavailable}; all is saved: run the same command again {when}")
         return COME_BACK
     return cli.INTERRUPTED if crawl.stopped == signal.SIGINT else 0
 
@@ -207,13 +214,20 @@ def _source(
     client: Client,
     urls: tuple[str, str],
     credentials: tuple[str, str] | None,
+    size: int,
     since: int | None,
     until: int | None,
     learned: dict[str, Any],
 ) -> Source:
     if credentials is None:
-        return MusicBrainz(client, *urls, SIZE.value, since, until)
-    return spotify.Spotify(client, *urls, *credentials, SIZE.value, learned)
+        return MusicBrainz(client, *urls, size, since, until)
+    return spotify.Spotify(client, *urls, *credentials, size, learned)
+
+
+def _requests(client: Client, urls: tuple[str, str]) -> dict[str, int]:
+    """Returns how many requests went to the source's services, and to all other hosts."""
+    services = {host_of(url): client.requests.get(host_of(url), 0) for url in urls}
+    return services | {"others": sum(client.requests.values()) - sum(services.values())}
 
 
 async def _ask(catalog: Catalog, source: Source, genres: list[str] | None) -> frozenset[str]:
@@ -228,7 +242,13 @@ async def _ask(catalog: Catalog, source: Source, genres: list[str] | None) -> fr
       UserError: there are none.
     """
     if genres == [] and not catalog.setting("all_genres"):
-        names = await source.all_genres() or _starter_genres()
+        try:
+            names = await source.all_genres() or _starter_genres()
+        except FetchError as error:
+            raise UserError(
+                f"the list of all genres can't be had ({error.reason}); name some by --genres, or "
+                "check the service's URL"
+            ) from error
         catalog.ask(names)
         catalog.remember({"all_genres": True})
     else:
@@ -242,18 +262,28 @@ async def _ask(catalog: Catalog, source: Source, genres: list[str] | None) -> fr
     return asked
 
 
-def _window(catalog: Catalog, progress: Progress) -> tuple[int | None, int | None]:
+def _years(catalog: Catalog, progress: Progress) -> tuple[int | None, int | None]:
     """Returns the first and last year of the collection; lists anew if they are others now."""
     before = catalog.setting("years", [None, None])
-    if SINCE.value is None and UNTIL.value is None:
-        return before[0], before[1]
     now = [SINCE.value, UNTIL.value]
-    if now != before:
-        if catalog.genres():
-            progress.say("other years than before: all albums are listed anew")
-        catalog.list_anew()
-        catalog.remember({"years": now})
+    if now == [None, None] or now == before:
+        return before[0], before[1]
+    if catalog.genres():
+        progress.say("other years than before: all albums are listed anew")
+    catalog.change_years(*now)
     return SINCE.value, UNTIL.value
+
+
+def _size(catalog: Catalog, progress: Progress) -> int:
+    """Returns the size of the covers: as given, else as before."""
+    before = catalog.setting("size")
+    size = SIZE.value or before or _DEFAULT_SIZE
+    if before not in (None, size):
+        progress.say(
+            f"covers were fetched at {before} pixels so far, and are at {size} from now on"
+        )
+    catalog.remember({"size": size})
+    return size
 
 
 def _read_genres(given: str | None) -> list[str] | None:
@@ -331,7 +361,7 @@ def _rate(api: str) -> float:
     Raises:
       UserError: that is more than its rules allow.
     """
-    host = URL(api).host or ""
+    host = (URL(api).host or "").rstrip(".")
     allowed = next((r for h, r in _PUBLIC_RATES.items() if f".{host}".endswith(f".{h}")), None)
     if RATE.value is None:
         return allowed or _DEFAULT_RATE

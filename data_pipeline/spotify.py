@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ from data_pipeline.http import (
     UnavailableError,
     backoff,
     dicts,
+    natural,
     read_json,
 )
 
@@ -48,7 +50,7 @@ COVER_SIZES = (640, 300, 64)
 
 _ID = re.compile(r"[0-9A-Za-z]{22}")
 _TOKEN_S = 30.0
-_TOKEN_TRIES = 5
+_MAX_URL = 2000  # characters
 
 # It logs the header that holds the secret, at level DEBUG.
 logging.getLogger("spotipy").setLevel(logging.WARNING)
@@ -97,6 +99,7 @@ class Spotify:
         self._auth.OAUTH_TOKEN_URL = token_url
         self._token: str | None = None
         self._token_lock = asyncio.Lock()
+        self._without_related = 0
         self.learned = dict(learned)
 
     async def all_genres(self) -> list[str]:
@@ -116,7 +119,11 @@ class Spotify:
                 "search", listing.next, "artists", q=f'genre:"{name}"', type="artist"
             )
             artists = _artists(answer["items"], listed=True, related=self._has_related())
-            return Page(artists=artists, next=_next(answer, end, LAST_RESULT), total=_total(answer))
+            return Page(
+                artists=artists,
+                next=_next(answer, end, LAST_RESULT),
+                total=natural(answer.get("total")),
+            )
         if listing.related and self._has_related():
             related = await self._related(listing.key)
             if related is not None:
@@ -129,7 +136,7 @@ class Spotify:
             albums=[self._album(item) for item in items if _id(item)],
             artists=[artist for item in items for artist in _artists(item.get("artists"))],
             next=_next(answer, end, None),
-            total=_total(answer),
+            total=natural(answer.get("total")),
         )
 
     def cover_url(self, cover: Cover) -> str:
@@ -146,8 +153,11 @@ class Spotify:
         except spotipy.SpotifyException as error:
             if error.http_status not in (403, 404):
                 raise FetchError(f"http_{error.http_status}", retry=False) from error
-            # An app without this ability is told so of any artist: one answer is enough.
-            self.learned.setdefault("related_artists", False)
+            # An app without this ability is told so of any artist; that there is no such artist
+            # may be said of one.
+            self._without_related += 1
+            if error.http_status == 403 or self._without_related > 1:
+                self.learned.setdefault("related_artists", False)
             return None
         self.learned["related_artists"] = True
         return answer["artists"]
@@ -166,7 +176,14 @@ class Spotify:
         while True:
             size = self.learned.get("page_size", PAGE_SIZES[0])
             try:
-                answer = await self._get(path, part or "items", limit=size, offset=offset, **query)
+                answer = await self._get(
+                    path,
+                    part or "items",
+                    nested=part is not None,
+                    limit=size,
+                    offset=offset,
+                    **query,
+                )
             except spotipy.SpotifyException as error:
                 smaller = [known for known in PAGE_SIZES if known < size]
                 if error.http_status == 400 and "limit" in error.msg.lower() and smaller:
@@ -180,12 +197,15 @@ class Spotify:
                 raise FetchError(f"http_{error.http_status}", retry=False) from error
             return answer if part is None else answer[part], offset + size
 
-    async def _get(self, path: str, part: str, **query: str | int) -> dict[str, Any]:
+    async def _get(
+        self, path: str, part: str, nested: bool = False, **query: str | int
+    ) -> dict[str, Any]:
         """Returns an answer of the API.
 
         Args:
           path: below the API's root.
-          part: what the answer must have: a list, or an object with a list of `items`.
+          part: name of the list that the answer must have.
+          nested: whether the list is the `items` of an object of that name.
           **query: of the URL.
 
         Raises:
@@ -200,7 +220,8 @@ class Spotify:
                 raise _error(answer)
             value = await read_json(answer)
             listed = value.get(part)
-            listed = listed.get("items") if isinstance(listed, dict) else listed
+            if nested:
+                listed = listed.get("items") if isinstance(listed, dict) else None
             if not isinstance(listed, list):
                 raise FetchError("malformed_json")
             return value
@@ -222,34 +243,31 @@ class Spotify:
     async def _valid_token(self, expired: str | None) -> str:
         """Returns a token, a new one where the last is the one that expired."""
         async with self._token_lock:
-            for tries in range(1, _TOKEN_TRIES + 1):
-                if self._token is not None and self._token != expired:
-                    break
+            start, tries = time.monotonic(), 0
+            while self._token is None or self._token == expired:
                 try:
                     # Its cache goes by the clock, which may be wrong; expiry is what the API says.
                     self._token = await asyncio.to_thread(
                         self._auth.get_access_token, as_dict=False, check_cache=False
                     )
+                    break
                 except SpotifyOauthError as error:
                     if error.error in ("invalid_client", "invalid_grant", "unauthorized_client"):
                         raise UserError(
                             "Spotify knows no app of this SPOTIPY_CLIENT_ID and "
                             "SPOTIPY_CLIENT_SECRET; see developer.spotify.com/dashboard"
                         ) from None
-                    failed = "is refused"
                 except (requests.RequestException, KeyError, TypeError, ValueError):
-                    failed = "can't be had"
-                else:
-                    continue
-                if tries == _TOKEN_TRIES:
-                    # Not what they say: it may hold what was sent.
-                    raise UnavailableError("Spotify", 0, f"gives no token (it {failed})") from None
+                    pass
+                # The errors' own words are kept from people: they may hold what was sent.
+                if time.monotonic() - start > self._client.max_wait:
+                    raise UnavailableError("Spotify", 0, "gives no token") from None
+                tries += 1
                 await asyncio.sleep(backoff(tries))
-            assert self._token is not None
             return self._token
 
     def _album(self, item: dict[str, Any]) -> Album:
-        images = [i for i in dicts(item.get("images")) if isinstance(i.get("url"), str)]
+        images = [image for image in dicts(item.get("images")) if _is_url(image.get("url"))]
         artists = dicts(item.get("artists"))
         names = [name for artist in artists if (name := clean_text(artist.get("name")))]
         sides = {
@@ -265,6 +283,10 @@ class Spotify:
             cover_url=nearest,
             has_cover=nearest is not None,
         )
+
+
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and value.isascii() and len(value) <= _MAX_URL
 
 
 def _side(image: dict[str, Any], order: int) -> int:
@@ -293,19 +315,12 @@ def _id(item: dict[str, Any]) -> str | None:
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
-def _total(answer: dict[str, Any]) -> int | None:
-    total = answer.get("total")
-    return total if isinstance(total, int) and total >= 0 else None
-
-
 def _next(answer: dict[str, Any], end: int, last: int | None) -> int | None:
     """Returns where the next page begins; None after the last one."""
-    total = _total(answer)
-    if total is None:  # untold: `next` tells as well, and an empty page in any case
-        more = bool(answer["items"]) and answer.get("next", True) is not None
-    else:
-        more = end < total
-    return end if more and (last is None or end < last) else None
+    total = natural(answer.get("total"))
+    # Where the total is untold, `next` tells as well.
+    more = answer.get("next", True) is not None if total is None else end < total
+    return end if more and answer["items"] and (last is None or end < last) else None
 
 
 def _error(answer: Answer) -> spotipy.SpotifyException:

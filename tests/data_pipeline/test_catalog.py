@@ -35,7 +35,7 @@ def query(catalog, sql, *values):
 def add(catalog, *albums, artists=(), genre="dub", after=None):
     """Stores albums as a page of a genre's list."""
     catalog.ask([genre])
-    listing = catalog.next_listing((), False)
+    listing = catalog.next_listing(())
     catalog.store_page(listing, Page(albums, artists, next=after), {})
 
 
@@ -84,16 +84,16 @@ def test_the_same_bytes_are_kept_and_marked(catalog):
 
 def test_genres_with_the_shortest_progress_come_first_and_none_twice(catalog):
     catalog.ask(["a", "b"])
-    first = catalog.next_listing((), False)
+    first = catalog.next_listing(())
     catalog.store_page(first, Page(next=100, total=300), {})
-    second = catalog.next_listing((), False)
+    second = catalog.next_listing(())
     assert (first.key, second.key, second.next) == ("a", "b", 0)
     busy = {("genres", second.id)}
-    assert (catalog.next_listing(busy, False).key, catalog.next_listing(busy, False).next) == (
+    assert (catalog.next_listing(busy).key, catalog.next_listing(busy).next) == (
         "a",
         100,
     )
-    assert catalog.next_listing({*busy, ("genres", first.id)}, False) is None
+    assert catalog.next_listing({*busy, ("genres", first.id)}) is None
 
 
 def test_what_may_end_better_is_tried_again_later_each_time_and_not_for_ever(catalog):
@@ -181,7 +181,7 @@ def test_tallies_are_what_counting_gives(tmp_path_factory, operations):
             covers = catalog.waiting_covers(0, number, False)
             match operation:
                 case "page":
-                    listing = catalog.next_listing((), False)
+                    listing = catalog.next_listing(())
                     if listing is not None:
                         album = Album(f"x{number}", has_cover=bool(number % 3), genres=("d",))
                         artist = Artist(f"y{number}", listed=bool(number % 2))
@@ -190,7 +190,7 @@ def test_tallies_are_what_counting_gives(tmp_path_factory, operations):
                 case "store":
                     stored(catalog, *covers)
                 case "fail":
-                    listing = catalog.next_listing((), False)
+                    listing = catalog.next_listing(())
                     if listing is not None:
                         catalog.fail_listing(listing, Failure("timeout", bool(number % 2)))
                     failure = Failure(("timeout", "no_cover")[number % 2], bool(number % 3))
@@ -202,7 +202,7 @@ def test_tallies_are_what_counting_gives(tmp_path_factory, operations):
                 case "retry_failed":
                     catalog.retry_failed(None)
                 case "anew":
-                    catalog.list_anew()
+                    catalog.change_years(1900 + number, None)
         with closing(sqlite3.connect(folder / CATALOG_FILE)) as db:
             counted = {
                 (job, state, reason): n
