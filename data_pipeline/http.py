@@ -250,6 +250,8 @@ class Client:
             except FetchError as failed:
                 # Who was asked first answers for those that it redirects to.
                 service = hosts[0] if hosts else None
+                if failed.reason == "paused":
+                    raise
                 if not failed.retry:
                     if service is not None:
                         service.succeeded()
@@ -346,16 +348,18 @@ class Client:
         if left > self.max_wait:
             if self._matters(host, hosts):
                 raise UnavailableError(host.name, left, "asks for a pause")
-            raise FetchError("paused")
+            raise FetchError("paused")  # and let others go on
 
     def _matters(self, host: _Host, hosts: list[_Host]) -> bool:
         """Returns whether a run ends if it can't have a host.
 
-        Those do that the user named, and those that are asked first and did answer: not one of
-        many that a service redirects to, nor one that a single cover names.
+        A host that the user named does, and the one that it redirects to at once; and one that is
+        asked first and did answer. One of the many servers behind these does not (the Cover Art
+        Archive sends to archive.org, which sends to one of its machines), nor one that a single
+        cover names.
         """
-        named = host.name.rpartition(":")[0] in self._trusted or host.name in self._trusted
-        return host is hosts[0] and (named or host.answered)
+        named = hosts[0].name.partition(":")[0] in self._trusted
+        return (named and host in hosts[:2]) or (host is hosts[0] and host.answered)
 
     def _wait_for(self, host: _Host, unreachable: bool) -> None:
         """Lets all requests wait for a host that is down, or gives up on it."""

@@ -251,8 +251,11 @@ def test_a_host_that_a_service_redirects_to_ends_no_run(away, monkeypatch):
         headers = {"Retry-After": "86400"}
         async with Site(lambda r, n: web.Response(status=away or 200, headers=headers)) as other:
             port = other.url.rpartition(":")[2] if away else "9"  # nothing listens there
-            to = f"http://localhost:{port}/x"
-            handler = lambda r, n: web.Response(status=307, headers={"Location": to})  # noqa: E731
+            ends = {"/": "/next", "/next": f"http://localhost:{port}/x"}
+
+            def handler(request, number):
+                return web.Response(status=307, headers={"Location": ends[request.path]})
+
             async with Site(handler) as first:
                 trusted = frozenset({"127.0.0.1", "localhost"})
                 async with Client("Test/1", {}, trusted=trusted) as client:

@@ -62,6 +62,10 @@ ALBUMS = {
 }
 
 
+def client():
+    return Client("Test/1", {}, trusted=frozenset({"127.0.0.1"}))
+
+
 def musicbrainz(client, url, size=500):
     return MusicBrainz(client, url, "https://covers.example", size, None, None)
 
@@ -76,9 +80,8 @@ def page(answer, make, listing, genres=frozenset({"dub", "ska"})):
     """Returns the page that a source makes of an answer, or the error, and what was asked."""
 
     async def run():
-        async with Site(lambda request, number: web.json_response(answer)) as site:
-            async with Client("Test/1", {}, trusted=frozenset({"127.0.0.1"})) as client:
-                return await make(client, site.url).page(listing, genres), site.asked
+        async with Site(lambda request, number: web.json_response(answer)) as site, client() as c:
+            return await make(c, site.url).page(listing, genres), site.asked
 
     return asyncio.run(run())
 
@@ -183,9 +186,8 @@ def test_no_answer_breaks_the_crawl(answer, make, listing, data, tmp_path_factor
 
     async def run():
         respond = lambda request, number: web.Response(text=said, content_type="application/json")  # noqa: E731
-        async with Site(respond) as site:
-            async with Client("Test/1", {}, trusted=frozenset({"127.0.0.1"})) as client:
-                return await make(client, site.url).page(listing, frozenset({"dub"}))
+        async with Site(respond) as site, client() as c:
+            return await make(c, site.url).page(listing, frozenset({"dub"}))
 
     try:
         got = asyncio.run(run())
