@@ -297,7 +297,7 @@ def _read_genres(given: str | None) -> list[str] | None:
     if given == "all":
         return []
     file = Path(given)
-    if file.is_file():
+    if os.path.isfile(given):  # that a list is too long for a file's name is no error to it
         lines = _read_lines(file)
     elif "," not in given and (file.suffix or os.sep in given):
         raise UserError(f"--genres={given}: there is no such file; names are separated by commas")
