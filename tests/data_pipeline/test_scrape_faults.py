@@ -25,7 +25,7 @@ from tests.collecting import (
 from tests.cover_services import HOSTILE, LOSSY, RECOVERABLE, make_catalogue, serve
 
 CATALOGUE = make_catalogue(albums=200, artists=40, genres=12, cover_pixels=64)
-SMALL = make_catalogue(albums=60, artists=12, genres=6, cover_pixels=32)
+SMALL = make_catalogue(albums=60, artists=40, genres=30, cover_pixels=32)
 LARGE = make_catalogue(albums=600, artists=90, genres=12, cover_pixels=32)
 SIZES = {"musicbrainz": 500, "spotify": 640}
 
@@ -144,11 +144,11 @@ def test_what_fails_every_time_is_noted_and_tried_again_when_asked_for(out):
 # Kills --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("source", SIZES)
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_crawl_that_is_killed_loses_nothing_and_repeats_nothing(out, source, kills):
+@pytest.mark.parametrize("source", ["musicbrainz", pytest.param("spotify", marks=pytest.mark.slow)])
+def test_a_crawl_that_is_killed_loses_nothing_and_repeats_nothing(out, source):
+    kills = 20
     flags, expected = to_collect(LARGE, source)
-    moments = random.Random(kills)
+    moments = random.Random(0)
     stored, hits = set(), 0
     with serve(LARGE) as services:
         for _ in range(kills):
