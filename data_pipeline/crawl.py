@@ -6,6 +6,7 @@ does not grow with it. Whatever ends the crawl, all that was stored is in the ca
 
 import asyncio
 import itertools
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -100,6 +101,7 @@ class Crawl:
         # SQLite's own thread: a slow disk, or another process's lock, holds up no request.
         self._thread = ThreadPoolExecutor(1, "catalog")
         self._metadata_thread = ThreadPoolExecutor(1, "metadata")  # with a connection of its own
+        self._checkers = ThreadPoolExecutor(os.cpu_count(), "checker")  # of pictures
         self._covers: asyncio.Queue[Cover] = asyncio.Queue(2 * concurrency)
         self._results: asyncio.Queue[tuple[Cover, Stored | Failure]] = asyncio.Queue(BATCH)
         self._in_flight: set[int] = set()  # albums whose covers are in the queues, or between
@@ -166,6 +168,7 @@ class Crawl:
         # What is still on its way to the disk is taken up by the next process.
         unsure = bool(self._in_flight)
         await self.call(self._catalog.remember, {"learned": source.learned, "crawling": unsure})
+        self._checkers.shutdown()
         self._thread.shutdown()
         await self._write_metadata()
         self._metadata_thread.shutdown()
@@ -284,7 +287,9 @@ class Crawl:
                 raise FetchError("no_cover", retry=False)
             if answer.status >= 400:
                 raise FetchError(f"http_{answer.status}", retry=False)
-            return await asyncio.to_thread(store.store, self._catalog.folder, key, answer)
+            loop = asyncio.get_running_loop()
+            folder = self._catalog.folder
+            return await loop.run_in_executor(self._checkers, store.store, folder, key, answer)
 
         return await client.fetch(url, read, max_bytes=store.MAX_BYTES)
 

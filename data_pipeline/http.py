@@ -192,6 +192,7 @@ class Client:
         self.max_wait = max_wait
         self._on_pause = on_pause
         self._hosts: dict[str, _Host] = {}
+        self._origins: dict[str, _Host] = {}  # schemes and hosts that requests may go to
         for name, seconds in (pauses or {}).items():
             self._host(name).pause(seconds)
         self.requests: dict[str, int] = {}
@@ -282,8 +283,7 @@ class Client:
         """Gets a URL, following its redirects; appends the hosts that were asked to `hosts`."""
         first = url
         for _ in range(MAX_REDIRECTS + 1):
-            self._check(url)
-            host = self._host(url.host_port_subcomponent)
+            host = self._checked_host(url)
             hosts.append(host)
             self._refuse_long_pause(host, hosts)
             await host.turn()
@@ -315,16 +315,20 @@ class Client:
                 raise FetchError("not_http") from error
         raise FetchError("too_many_redirects")
 
-    def _check(self, url: URL) -> None:
-        """Refuses where no request may go, whoever says so."""
-        name = url.host or ""
-        try:
-            private = not _is_public(ipaddress.ip_address(name))
-        except ValueError:
-            private = False  # a name: the resolver looks at its addresses
-        secure = url.scheme == "https" or (url.scheme == "http" and is_loopback(name))
-        if not name or not secure or url.user or (private and name not in self._trusted):
-            raise FetchError("forbidden_address")
+    def _checked_host(self, url: URL) -> _Host:
+        """Returns the host of a URL; refuses where no request may go, whoever says so."""
+        origin = f"{url.scheme}://{url.raw_authority}"
+        if origin not in self._origins:
+            name = url.host or ""
+            try:
+                private = not _is_public(ipaddress.ip_address(name))
+            except ValueError:
+                private = False  # a name: the resolver looks at its addresses
+            secure = url.scheme == "https" or (url.scheme == "http" and is_loopback(name))
+            if not name or not secure or url.user or (private and name not in self._trusted):
+                raise FetchError("forbidden_address")
+            self._origins[origin] = self._host(url.host_port_subcomponent)
+        return self._origins[origin]
 
     def _host(self, name: str) -> _Host:
         if name not in self._hosts:

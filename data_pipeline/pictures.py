@@ -103,15 +103,13 @@ def square_rgb(picture: Image.Image, size: int) -> Image.Image:
     Raises:
       PictureError: "truncated", "broken" or "unsupported_mode".
     """
+    decode(picture, size)
     try:
-        picture.draft(None, (_REDUCTION_MARGIN * size, _REDUCTION_MARGIN * size))
-        picture.load()
         rgb = _opaque_rgb(picture)
     except PictureError:
         raise
     except Exception as error:  # As above; a collection must survive any one of its pictures.
-        reason = "truncated" if "truncated" in str(error).lower() else "broken"
-        raise PictureError(reason) from error
+        raise PictureError("broken") from error
 
     side = min(rgb.size)
     if rgb.width != rgb.height:  # Not left to `resize`, whose box reduction looks beyond its box.
@@ -121,6 +119,24 @@ def square_rgb(picture: Image.Image, size: int) -> Image.Image:
     # A centred square stays one when turned, so that it is turned last, when it is small.
     turn = _UPRIGHT.get(_orientation(picture))
     return square if turn is None else square.transpose(turn)
+
+
+def decode(picture: Image.Image, size: int) -> None:
+    """Decodes a picture in place, to its end; a JPEG at a lower resolution, if `size` allows.
+
+    Args:
+      picture: from `open_picture`, not decoded yet.
+      size: the picture is to be shrunk to in pixels.
+
+    Raises:
+      PictureError: "truncated" or "broken".
+    """
+    try:
+        picture.draft(None, (_REDUCTION_MARGIN * size, _REDUCTION_MARGIN * size))
+        picture.load()
+    except Exception as error:  # As above.
+        reason = "truncated" if "truncated" in str(error).lower() else "broken"
+        raise PictureError(reason) from error
 
 
 def _opaque_rgb(picture: Image.Image) -> Image.Image:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data_pipeline.catalog import Catalog, Cover, Failure, Stored
 from data_pipeline.http import Answer, FetchError
-from data_pipeline.pictures import PictureError, open_picture, square_rgb
+from data_pipeline.pictures import PictureError, decode, open_picture
 
 IMAGES_FOLDER = "images"
 PARTIAL_FOLDER = "partial"  # in the collection: what a killed process left there is worthless
@@ -98,7 +98,7 @@ def _check(data: bytes, name: str, kind: str) -> Stored:
             raise FetchError("wrong_type")
         if min(width, height) < MIN_SIDE:
             raise FetchError("too_small")
-        square_rgb(picture, _CHECK_SIZE)
+        decode(picture, _CHECK_SIZE)
     except PictureError as error:
         raise FetchError(error.reason) from error
     return Stored(name, len(data), width, height, hashlib.sha256(data).digest())
