@@ -1,5 +1,6 @@
 """What a person sees of a crawl: a line of progress, the state of a collection, the summary."""
 
+import shutil
 import sys
 import time
 from collections import deque
@@ -46,6 +47,7 @@ class Progress:
 
     def _show(self, line: str) -> None:
         if self._live:
+            line = line[: shutil.get_terminal_size().columns - 1]  # a line that wraps would stay
             print(f"\r{line:<{self._width}}", end="\r", file=sys.stderr, flush=True)
             self._width = len(line)
 
@@ -58,13 +60,13 @@ def describe(tallies: Tallies, unlisted: int, rate: float) -> str:
         f"{count(tallies, 'covers', 'done'):,} covers stored",
         f"{waiting:,} waiting",
     ]
+    parts.append(f"{rate:.1f}/s")
+    if rate > 0 and waiting + unlisted:
+        parts.append(f"ETA {duration((waiting + unlisted) / rate)}")
     failed = failures(tallies, "covers")
     if failed:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in failed.items())
         parts.append(f"{sum(failed.values()):,} failed ({reasons})")
-    parts.append(f"{rate:.1f}/s")
-    if rate > 0 and waiting + unlisted:
-        parts.append(f"ETA {duration((waiting + unlisted) / rate)}")
     return " · ".join(parts)
 
 

@@ -790,9 +790,10 @@ class Services:
             start = b"" if isinstance(answer.body, dict) else body
             await response.prepare(request)
             await response.write(start)
-            for _ in range((4 << 30) >> 18):
-                await response.write(b" " * (1 << 18))
-                await asyncio.sleep(0.01)
+            with contextlib.suppress(ConnectionError):  # of a client that has had enough
+                for _ in range((4 << 30) >> 18):
+                    await response.write(b" " * (1 << 18))
+                    await asyncio.sleep(0.01)
             return response
 
         response.content_length = len(body)
