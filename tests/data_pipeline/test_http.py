@@ -184,7 +184,7 @@ def test_a_body_above_the_bound_is_not_read_compressed_or_not(monkeypatch):
     monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
 
     def compressed(request, number):
-        answer = web.Response(body=b"0" * 10_000_000)
+        answer = web.Response(body=b"0" * 500_000)
         answer.enable_compression(web.ContentCoding.gzip)
         return answer
 
