@@ -29,14 +29,19 @@ _VERSION = 1
 # How long a transaction of another process (a reader at a prompt, say) is waited for.
 _BUSY_S = 30.0
 
+# The ids of albums come in no order, so that their indexes change all over: kept in memory, and
+# written to the file 32 MB of changes at a time.
+_CACHE_KIB = 128 * 1024
+_CHECKPOINT_PAGES = 8000
+
 # A failed job is taken up again after an hour, two, four, eight; then only by --retry_failed.
 _RETRY_S = 3600.0
 _MAX_TRIES = 5
 
 # Jobs are in one of four states. `waiting`: to be done, now. `done`: for covers, stored on disk.
 # `failed`: with a reason, and a time to try again unless that is pointless. `noted`: a genre that
-# only names albums, or an artist whose albums are not to be listed. An album has no job of its
-# own: what is left to do for it is its cover.
+# only names albums, an artist whose albums are not to be listed, a cover of other years than are
+# wanted. An album has no job of its own: what is left to do for it is its cover.
 _JOB = """
   state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'failed', 'noted')),
   reason TEXT,
@@ -76,7 +81,6 @@ CREATE TABLE covers (
   width INTEGER,
   height INTEGER,
   sha256 BLOB,
-  same_as INTEGER REFERENCES albums (id),  -- the first album with the same bytes
   stored_at REAL
 ) STRICT;
 CREATE TABLE artist_genres (artist INTEGER, genre INTEGER, PRIMARY KEY (artist, genre))
@@ -117,9 +121,11 @@ SELECT albums.id, albums.key, covers.url, covers.file_name,
     SELECT genre FROM album_genres WHERE album = albums.id
     UNION SELECT genre FROM album_artists NATURAL JOIN artist_genres WHERE album = albums.id
   ) ORDER BY key)),
-  (SELECT key FROM albums AS first WHERE first.id = covers.same_as)
+  (SELECT first.key FROM covers AS same JOIN albums AS first ON first.id = same.album
+    WHERE same.sha256 = covers.sha256 AND same.state = 'done' AND same.album < covers.album
+    ORDER BY same.album LIMIT 1)
 FROM covers JOIN albums ON albums.id = covers.album
-WHERE covers.{which} ORDER BY covers.album
+WHERE {which} ORDER BY covers.album
 """
 
 
@@ -251,7 +257,11 @@ class Catalog:
         with ExitStack() as stack:
             stack.enter_context(_lock(folder))
             self._db = stack.enter_context(closing(_connect(folder / CATALOG_FILE, "rwc")))
-            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+            self._db.executescript(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES};"
+                f"PRAGMA cache_size = -{_CACHE_KIB}"
+            )
             if not self._db.execute("PRAGMA user_version").fetchone()[0]:
                 self._create(source)
             _check_source(self._db, folder, source)
@@ -326,7 +336,7 @@ class Catalog:
     def change_years(self, since: int | None, until: int | None) -> None:
         """Makes the years of release wanted others: all lists begin anew.
 
-        Covers of albums that are not wanted (any more) fail with the reason "other_years".
+        Covers of albums that are not wanted (any more) are noted, for the reason "other_years".
         """
         wanted = (
             "(?1 IS NULL AND ?2 IS NULL) OR album IN (SELECT id FROM albums "
@@ -340,8 +350,8 @@ class Catalog:
                     "again = 0 WHERE state <> 'noted'"
                 )
             self._db.execute(
-                "UPDATE covers SET state = 'failed', reason = 'other_years' "
-                f"WHERE state = 'waiting' AND NOT ({wanted})",
+                "UPDATE covers SET state = 'noted', reason = 'other_years', retry_at = NULL, "
+                f"again = 0 WHERE (state = 'waiting' OR retry_at IS NOT NULL) AND NOT ({wanted})",
                 (since, until),
             )
             self._db.execute(
@@ -353,7 +363,9 @@ class Catalog:
     def next_listing(
         self, busy: Iterable[tuple[str, int]], again: bool = False, broad: bool = True
     ) -> Listing | None:
-        """Returns what to list next, None if nothing is left. Artists come before genres.
+        """Returns what to list next, None if nothing is left.
+
+        Artists come before genres, but for the first pages of these if `broad`.
 
         Args:
           busy: table and id of the listings in work.
@@ -364,10 +376,13 @@ class Catalog:
         """
         busy = set(busy)
         order = "next, id" if broad else "next DESC, id DESC"
-        for table, related in (("artists", "related"), ("genres", "0")):
+        tables = [("artists", "related", ""), ("genres", "0", "")]
+        if broad:
+            tables.insert(0, ("genres", "0", "AND next = 0"))
+        for table, related, which in tables:
             rows = self._db.execute(
                 f"SELECT id, key, next, {related} FROM {table} "
-                f"WHERE state = 'waiting' AND again >= ? ORDER BY {order} LIMIT ?",
+                f"WHERE state = 'waiting' {which} AND again >= ? ORDER BY {order} LIMIT ?",
                 (again, len(busy) + 1),
             )
             for number, key, offset, asks in rows:
@@ -442,14 +457,13 @@ class Catalog:
             "release_year = coalesce(release_year, excluded.release_year) RETURNING id",
             (album.key, album.title, album.artist, album.release_year),
         ).fetchone()
+        # What had no cover when another list told of it may have one.
+        told = "url IS NULL AND excluded.url IS NOT NULL AND reason = 'no_cover'"
         self._db.execute(
             "INSERT INTO covers (album, url, state, reason) VALUES (?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET url = coalesce(excluded.url, url), "
-            # What had no cover when another list told of it may have one.
-            "state = CASE WHEN excluded.url IS NOT NULL AND reason = 'no_cover' THEN 'waiting' "
-            "ELSE state END, "
-            "reason = CASE WHEN excluded.url IS NOT NULL AND reason = 'no_cover' THEN NULL "
-            "ELSE reason END WHERE state <> 'done'",
+            f"state = CASE WHEN {told} THEN 'waiting' ELSE state END, "
+            f"reason = CASE WHEN {told} THEN NULL ELSE reason END WHERE state <> 'done'",
             (
                 number,
                 album.cover_url,
@@ -511,22 +525,16 @@ class Catalog:
                 if isinstance(result, Failure):
                     self._fail("covers", "album", cover.album, result)
                     continue
-                same = self._db.execute(
-                    "SELECT coalesce(same_as, album) FROM covers "
-                    "WHERE sha256 = ? AND album <> ? AND state = 'done' ORDER BY album LIMIT 1",
-                    (result.sha256, cover.album),
-                ).fetchone()
                 self._db.execute(
                     "UPDATE covers SET state = 'done', reason = NULL, failed_at = NULL, "
                     "retry_at = NULL, again = 0, file_name = ?, bytes = ?, width = ?, height = ?, "
-                    "sha256 = ?, same_as = ?, stored_at = ? WHERE album = ?",
+                    "sha256 = ?, stored_at = ? WHERE album = ?",
                     (
                         result.file_name,
                         result.bytes,
                         result.width,
                         result.height,
                         result.sha256,
-                        same and same[0],
                         time.time(),
                         cover.album,
                     ),
@@ -541,8 +549,7 @@ class Catalog:
         lost = [(album,) for album, name, size in rows if _size(self.folder / name) != size]
         with self._db:
             self._db.executemany(
-                "UPDATE covers SET state = 'waiting', sha256 = NULL, same_as = NULL "
-                "WHERE album = ?",
+                "UPDATE covers SET state = 'waiting', sha256 = NULL WHERE album = ?",
                 lost,
             )
         return len(lost)
@@ -614,6 +621,16 @@ def _lock(folder: Path) -> IO[str]:
     return file
 
 
+def read_setting(folder: Path, name: str) -> Any:
+    """Returns what a collection remembers under a name, None for nothing.
+
+    Raises:
+      UserError: there is no collection.
+    """
+    with closing(open_to_read(folder)) as db:
+        return _setting(db, name, None)
+
+
 def open_to_read(folder: Path) -> sqlite3.Connection:
     """Opens the catalogue of a collection for reading, also while a crawl writes to it.
 
@@ -628,18 +645,14 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
     return _connect(file, "ro")
 
 
-def write_metadata(folder: Path) -> int:
-    """Writes `metadata.jsonl` from the catalogue, atomically; returns its number of covers."""
-    count = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal count
-        for _, file_name, fields in _read_covers(folder, "state = 'done'"):
-            count += 1
-            yield json.dumps({"file_name": file_name} | fields, ensure_ascii=False) + "\n"
-
-    write_lines(folder / METADATA_FILE, lines())
-    return count
+def write_metadata(folder: Path) -> None:
+    """Writes `metadata.jsonl` from the catalogue, atomically."""
+    covers = _read_covers(folder, "covers.state = 'done'")
+    lines = (
+        json.dumps({"file_name": file_name} | fields, ensure_ascii=False) + "\n"
+        for _, file_name, fields in covers
+    )
+    write_lines(folder / METADATA_FILE, lines)
 
 
 def read_covers(folder: Path, source: str) -> Iterator[tuple[Cover, dict[str, Any]]]:
@@ -650,7 +663,9 @@ def read_covers(folder: Path, source: str) -> Iterator[tuple[Cover, dict[str, An
     """
     with closing(open_to_read(folder)) as db:
         _check_source(db, folder, source)
-    for cover, _, fields in _read_covers(folder, "reason IS NOT 'no_cover'"):
+    for cover, _, fields in _read_covers(
+        folder, "covers.state <> 'noted' AND covers.reason IS NOT 'no_cover'"
+    ):
         yield cover, fields
 
 

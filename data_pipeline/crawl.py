@@ -26,7 +26,7 @@ from data_pipeline.catalog import (
     write_metadata,
 )
 from data_pipeline.http import Answer, Client, FetchError
-from data_pipeline.progress import Progress
+from data_pipeline.progress import Progress, count
 
 _T = TypeVar("_T")
 
@@ -133,7 +133,7 @@ class Crawl:
           UserError: a service refuses.
           OSError, sqlite3.Error: the disk does.
         """
-        self.stored = (await self.call(self._catalog.tallies)).get(("covers", "done", ""), 0)
+        self.stored = count(await self.call(self._catalog.tallies), "covers", "done")
         loop = asyncio.get_running_loop()
         stop = loop.create_future()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -214,7 +214,7 @@ class Crawl:
     async def _choose(self) -> Listing | None:
         if not self._again:
             tallies = await self.call(self._catalog.tallies)
-            waiting = tallies.get(("covers", "waiting", ""), 0)
+            waiting = count(tallies, "covers", "waiting")
             enough = self._limit is not None and self.stored + waiting >= self._limit
             if enough or waiting >= BACKLOG:
                 return None
@@ -325,5 +325,9 @@ class Crawl:
         for second in itertools.count():
             if second % _UNLISTED_S == 0:
                 unlisted = await self.call(self._catalog.unlisted)
-            self._progress.update(await self.call(self._catalog.tallies), unlisted)
+            tallies = await self.call(self._catalog.tallies)
+            to_come = count(tallies, "covers", "waiting") + unlisted
+            if self._limit is not None:
+                to_come = min(to_come, self._limit - self.stored)
+            self._progress.update(tallies, to_come)
             await asyncio.sleep(1)

@@ -56,17 +56,8 @@ def _write_parquet(file: Path, rows: Iterator[dict[str, Any]]) -> None:
         raise UserError(
             "Parquet needs pyarrow: pip install pyarrow, or write a .jsonl file"
         ) from error
-    text = pa.string()
-    schema = pa.schema(
-        [
-            ("url", text),
-            ("album_id", text),
-            ("genres", pa.list_(text)),
-            ("release_year", pa.int32()),
-            ("artist", text),
-            ("title", text),
-        ]
-    )
+    others = {"genres": pa.list_(pa.string()), "release_year": pa.int32()}
+    schema = pa.schema([(name, others.get(name, pa.string())) for name in COLUMNS])
     temporary = file.with_name(f"{file.name}.part")
     with pq.ParquetWriter(temporary, schema) as writer:
         while group := list(itertools.islice(rows, _ROWS)):

@@ -27,7 +27,7 @@ MAX_TRIES = 5  # of a request that its host fails in other ways than being down
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TRY_AGAIN = (408, 425, 429)  # and 5xx; any other 4xx would be answered the same again
 _PAUSING = (429, 503)
-_PAUSES = ("http_429", "http_503")
+_PAUSES = tuple(f"http_{status}" for status in _PAUSING)
 
 # Backoff: seconds before the second try, doubled for each further one, up to the most.
 _BACKOFF_S = 0.5
@@ -67,16 +67,12 @@ class UnavailableError(Exception):
     """A host that wants to be left alone, or is down, for longer than is waited for.
 
     Attributes:
-      host: its name.
       seconds: how long from now, where it says.
-      why: in words.
     """
 
     def __init__(self, host: str, seconds: float, why: str):
         super().__init__(f"{host} {why}")
-        self.host = host
         self.seconds = seconds
-        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +125,12 @@ class _Host:
                 await asyncio.sleep(left)
             self.free_at = time.monotonic() + self.interval
 
-    def pause(self, seconds: float) -> None:
-        """Sends nothing for so long; a longer pause that is on stays."""
-        self.paused_until = max(self.paused_until, time.monotonic() + seconds)
+    def pause(self, seconds: float) -> bool:
+        """Sends nothing for so long; returns whether that is over a second more than planned."""
+        until = time.monotonic() + seconds
+        longer = until > max(self.paused_until, time.monotonic()) + 1
+        self.paused_until = max(self.paused_until, until)
+        return longer
 
     def back_off(self) -> None:
         """Sends nothing for a while that doubles; one request speaks for all refused together."""
@@ -176,7 +175,7 @@ class Client:
 
         Args:
           user_agent: says honestly who asks.
-          rates: requests a second, above 0, by host; others have no limit but `connections`.
+          rates: requests a second by host; 0, or no entry, is no limit but `connections`.
           trusted: hosts, without ports, that the user named: their addresses may be private.
           connections: at most so many to a host.
           timeout: seconds for a request as a whole, its body included.
@@ -323,7 +322,9 @@ class Client:
             try:
                 private = not _is_public(ipaddress.ip_address(name))
             except ValueError:
-                private = False  # a name: the resolver looks at its addresses
+                # A name: the resolver looks at its addresses. Other spellings of an address,
+                # such as 2130706433 and 127.1, are not told apart from names by all.
+                private = name.replace(".", "").isdigit()
             secure = url.scheme == "https" or (url.scheme == "http" and is_loopback(name))
             if not name or not secure or url.user or (private and name not in self._trusted):
                 raise FetchError("forbidden_address")
@@ -342,8 +343,7 @@ class Client:
         if seconds is None:
             host.back_off()
             return
-        host.pause(seconds)
-        if seconds > 1 and self._on_pause is not None:
+        if host.pause(seconds) and self._on_pause is not None:
             await self._on_pause(host.name, seconds)
 
     def _refuse_long_pause(self, host: _Host, hosts: list[_Host]) -> None:
@@ -367,13 +367,13 @@ class Client:
 
     def _wait_for(self, host: _Host, unreachable: bool) -> None:
         """Lets all requests wait for a host that is down, or gives up on it."""
-        minutes = (time.monotonic() - host.failing_since) / 60
-        if unreachable and not host.answered and host.outages == MAX_TRIES:
+        down = time.monotonic() - host.failing_since
+        if unreachable and not host.answered and host.outages >= MAX_TRIES:
             raise UnavailableError(
                 host.name, 0, "can't be reached: check the address and the network"
             )
-        if 60 * minutes > self.max_wait:
-            raise UnavailableError(host.name, 0, f"has been down for {minutes:.0f} minutes")
+        if down > self.max_wait:
+            raise UnavailableError(host.name, 0, f"has been down for {down / 60:.0f} minutes")
         host.back_off()
 
 

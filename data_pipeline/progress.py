@@ -27,13 +27,13 @@ class Progress:
         self._printed_at = time.monotonic()
         self._stored: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
 
-    def update(self, tallies: Tallies, unlisted: int) -> None:
-        """Prints the line, as often as it should be; call it about every second."""
+    def update(self, tallies: Tallies, to_come: int) -> None:
+        """Prints the line of `describe`, as often as it should be; call it about every second."""
         now = time.monotonic()
         self._stored.append((now, count(tallies, "covers", "done")))
         (start, before), (end, stored) = self._stored[0], self._stored[-1]
         rate = (stored - before) / (end - start) if end > start else 0.0
-        line = describe(tallies, unlisted, rate)
+        line = describe(tallies, to_come, rate)
         if self._live:
             self._show(line)
         elif now - self._printed_at >= _PLAIN_S:
@@ -52,17 +52,22 @@ class Progress:
             self._width = len(line)
 
 
-def describe(tallies: Tallies, unlisted: int, rate: float) -> str:
-    """Returns a line: how many albums and covers there are, how fast they come, until when."""
-    waiting = count(tallies, "covers", "waiting")
+def describe(tallies: Tallies, to_come: int, rate: float) -> str:
+    """Returns a line: how many albums and covers there are, how fast they come, until when.
+
+    Args:
+      tallies: of the catalogue.
+      to_come: about how many covers are still to be stored.
+      rate: covers a second.
+    """
     parts = [
         f"{count(tallies, 'covers'):,} albums",
         f"{count(tallies, 'covers', 'done'):,} covers stored",
-        f"{waiting:,} waiting",
+        f"{count(tallies, 'covers', 'waiting'):,} waiting",
     ]
     parts.append(f"{rate:.1f}/s")
-    if rate > 0 and waiting + unlisted:
-        parts.append(f"ETA {duration((waiting + unlisted) / rate)}")
+    if rate > 0 and to_come:
+        parts.append(f"ETA {duration(to_come / rate)}")
     failed = failures(tallies, "covers")
     if failed:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in failed.items())
@@ -80,7 +85,8 @@ def print_status(folder: Path) -> None:
         tallies = read_tallies(db)
         unlisted = count_unlisted(db)
         stored, seconds = count_stored(db, _STATUS_S)
-    print(f"{folder}: {describe(tallies, unlisted, stored / seconds if seconds else 0.0)}")
+    to_come = count(tallies, "covers", "waiting") + unlisted
+    print(f"{folder}: {describe(tallies, to_come, stored / seconds if seconds else 0.0)}")
     for job in ("genres", "artists", "covers"):
         states = {state: count(tallies, job, state) for state in ("done", "waiting", "failed")}
         if not any(states.values()):

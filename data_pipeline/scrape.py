@@ -21,7 +21,7 @@ from yarl import URL
 from dac.covers.conditions import MAX_YEAR, MIN_YEAR
 from dac.errors import UserError
 from data_pipeline import cli, musicbrainz, spotify, store
-from data_pipeline.catalog import CATALOG_FILE, Catalog
+from data_pipeline.catalog import CATALOG_FILE, Catalog, read_setting
 from data_pipeline.crawl import LISTERS, Crawl, Source
 from data_pipeline.export import write_urls
 from data_pipeline.folder import normalize_genre
@@ -35,10 +35,11 @@ CONTACT_VARIABLE = "DUCK_AND_COVER_CONTACT"
 CREDENTIALS = ("SPOTIPY_CLIENT_ID", "SPOTIPY_CLIENT_SECRET")
 _MAX_GENRE_LENGTH = 100  # characters
 
-# Hosts, and those below them, whose rules are known: requests a second.
 _DEFAULT_RATE = 1.0
 _DEFAULT_SIZE = 500
 _CONTACT = re.compile(r"[!-~]+@[!-~]+\.[!-~]+|https?://[!-~]+")
+
+# Hosts whose rules are known: requests a second.
 _PUBLIC_RATES = {
     "musicbrainz.org": musicbrainz.REQUESTS_PER_SECOND,
     "api.spotify.com": spotify.REQUESTS_PER_SECOND,
@@ -51,11 +52,14 @@ OUT = flags.DEFINE_string("out", "data/covers", "folder of the collection; run a
 GENRES = flags.DEFINE_string(
     "genres",
     None,
-    "names separated by commas, a file with a name a line, or 'all'; by default those of before",
+    "names separated by commas, a file with a name a line, or 'all'; added to those of before",
 )
 LIMIT = flags.DEFINE_integer("limit", None, "covers that the collection is to have", 1)
 SIZE = flags.DEFINE_integer(
-    "size", None, "side of the covers in pixels, the nearest is taken; by default 500", 1
+    "size",
+    None,
+    "side of the covers in pixels, the nearest is taken; by default that of before, or 500",
+    1,
 )
 SINCE = flags.DEFINE_integer("since", None, "first year of release", MIN_YEAR, MAX_YEAR)
 UNTIL = flags.DEFINE_integer("until", None, "last year of release", MIN_YEAR, MAX_YEAR)
@@ -112,16 +116,16 @@ def main() -> int:
     if SINCE.value is not None and UNTIL.value is not None and SINCE.value > UNTIL.value:
         raise UserError(f"--since={SINCE.value} is after --until={UNTIL.value}")
     genres = _read_genres(GENRES.value)
-    credentials = _credentials() if SOURCE.value == "spotify" else None
     if SOURCE.value == "spotify":
         print(f"note: {spotify.TERMS}", file=sys.stderr)
     if EXPORT_URLS.value is not None:
-        size = SIZE.value or _DEFAULT_SIZE
-        source = _source(Client("", {}), urls, credentials, size, None, None, {})
+        size = SIZE.value or read_setting(out, "size") or _DEFAULT_SIZE
+        source = _source(Client("", {}), urls, ("unused", "unused"), size, None, None, {})
         rows = write_urls(Path(EXPORT_URLS.value), out, SOURCE.value, source.cover_url)
         print(f"{EXPORT_URLS.value}: {rows:,} covers")
         return 0
     user_agent = _user_agent()
+    credentials = _credentials() if SOURCE.value == "spotify" else None
     try:
         with closing(Catalog(out, SOURCE.value)) as catalog:
             store.prepare(out)
@@ -188,7 +192,7 @@ async def _collect(
     tallies = catalog.tallies()
     seconds = time.monotonic() - start
     stored = count(tallies, "covers", "done") - stored_before
-    progress.say(describe(tallies, catalog.unlisted(), stored / seconds))
+    progress.say(describe(tallies, 0, stored / seconds))
     print(
         json.dumps(
             summary(tallies)
@@ -219,7 +223,7 @@ def _source(
     until: int | None,
     learned: dict[str, Any],
 ) -> Source:
-    if credentials is None:
+    if SOURCE.value == "musicbrainz":
         return MusicBrainz(client, *urls, size, since, until)
     return spotify.Spotify(client, *urls, *credentials, size, learned)
 

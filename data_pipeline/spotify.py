@@ -98,6 +98,7 @@ class Spotify:
         )
         self._auth.OAUTH_TOKEN_URL = token_url
         self._token: str | None = None
+        self._issued_at = 0.0  # on the monotonic clock
         self._token_lock = asyncio.Lock()
         self._without_related = 0
         self.learned = dict(learned)
@@ -236,7 +237,7 @@ class Spotify:
             except spotipy.SpotifyException as error:
                 if error.http_status != 401:
                     raise
-                if expired is not None:
+                if expired is not None and time.monotonic() - self._issued_at < _TOKEN_S:
                     raise UserError(f"Spotify refuses its own token ({error.msg:.100})") from error
                 expired = token
 
@@ -250,6 +251,7 @@ class Spotify:
                     self._token = await asyncio.to_thread(
                         self._auth.get_access_token, as_dict=False, check_cache=False
                     )
+                    self._issued_at = time.monotonic()
                     break
                 except SpotifyOauthError as error:
                     if error.error in ("invalid_client", "invalid_grant", "unauthorized_client"):
@@ -267,12 +269,10 @@ class Spotify:
             return self._token
 
     def _album(self, item: dict[str, Any]) -> Album:
-        images = [image for image in dicts(item.get("images")) if _is_url(image.get("url"))]
+        images = [image for image in dicts(item.get("images")) if _may_be_url(image.get("url"))]
         artists = dicts(item.get("artists"))
         names = [name for artist in artists if (name := clean_text(artist.get("name")))]
-        sides = {
-            image["url"]: _side(image, order) for order, image in reversed([*enumerate(images)])
-        }
+        sides = {image["url"]: _side(image, order) for order, image in enumerate(images)}
         nearest = min(sides, key=lambda url: abs(sides[url] - self._size), default=None)
         return Album(
             key=item["id"],
@@ -285,7 +285,7 @@ class Spotify:
         )
 
 
-def _is_url(value: Any) -> bool:
+def _may_be_url(value: Any) -> bool:
     return isinstance(value, str) and value.isascii() and len(value) <= _MAX_URL
 
 

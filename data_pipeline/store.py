@@ -21,6 +21,7 @@ _FORMATS = {
     "image/gif": "GIF",
 }
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif"}
+_KINDS = {suffix: kind for kind, suffix in _SUFFIXES.items()}
 
 # Decoding at an eighth of the size reads a JPEG to its end all the same, in a third of the time.
 _CHECK_SIZE = 16
@@ -70,16 +71,15 @@ def adopt(catalog: Catalog) -> None:
     found: list[tuple[Cover, Stored | Failure]] = []
     for shard in os.scandir(catalog.folder / IMAGES_FOLDER):
         for file in os.scandir(shard) if shard.is_dir() else ():
-            cover = catalog.find_unstored(os.path.splitext(file.name)[0])
-            if cover is None:
+            key, suffix = os.path.splitext(file.name)
+            cover = catalog.find_unstored(key)
+            if cover is None or suffix not in _KINDS:
                 continue
-            for kind in _SUFFIXES:
-                name = _file_name(cover.key, kind)
-                try:
-                    data = (catalog.folder / name).read_bytes()
-                    found.append((cover, _check(data, name, kind)))
-                except (OSError, FetchError):
-                    continue
+            try:
+                data = Path(file).read_bytes()
+                found.append((cover, _check(data, _file_name(key, _KINDS[suffix]), _KINDS[suffix])))
+            except (OSError, FetchError):
+                continue
     catalog.store_covers(found)
 
 

@@ -2,6 +2,7 @@
 
     python tests/benchmark_scrape.py            # covers of 300 px a second, from both sources
     python tests/benchmark_scrape.py --scale    # 600,000 albums with tiny covers
+    python tests/benchmark_scrape.py --catalog  # the catalogue alone, with as many
 
 The services are those of `cover_services.py`, in a process of their own. Linux only: it reads
 memory and CPU time from /proc.
@@ -15,22 +16,31 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+
+from data_pipeline.catalog import Album, Artist, Catalog, Page, Stored  # noqa: E402
+
 COLUMNS = "{:>10} {:>9} {:>9} {:>10} {:>10} {:>12}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scale", action="store_true", help="600,000 albums of tiny covers")
-    parser.add_argument("--albums", type=int, help="by default 20,000, or 600,000 with --scale")
+    parser.add_argument("--catalog", action="store_true", help="the catalogue alone")
+    parser.add_argument("--albums", type=int, help="by default 20,000, or 600,000")
     parser.add_argument("--source", choices=("spotify", "musicbrainz"), help="by default both")
     parser.add_argument("--concurrency", type=int, default=32)
     args = parser.parse_args()
-    albums = args.albums or (600_000 if args.scale else 20_000)
+    albums = args.albums or (600_000 if args.scale or args.catalog else 20_000)
+    if args.catalog:
+        with tempfile.TemporaryDirectory() as folder:
+            measure_catalog(albums, Path(folder))
+        return
     sources = (
         [args.source] if args.source else ["musicbrainz"] * args.scale or ["spotify", "musicbrainz"]
     )
@@ -88,6 +98,41 @@ def measure(source: str, albums: int, folder: Path, concurrency: int, scale: boo
         crawl.wait()
         services.wait()
     print(f"{stored / seconds:,.0f} covers a second in all", flush=True)
+
+
+def measure_catalog(albums: int, folder: Path) -> None:
+    """Does to a catalogue what a crawl does, without a network, and prints figures as it grows."""
+    genres = albums // 200
+    with closing(Catalog(folder, "musicbrainz")) as catalog:
+        catalog.ask(f"genre {i}" for i in range(genres))
+        print("{:>10} {:>24} {:>9}".format("albums", "albums a second of CPU", "MB"))
+        start, noted = time.process_time(), 0
+        for first in range(0, albums, 100):
+            listing = catalog.next_listing(())
+            page = [
+                Album(
+                    f"{zlib.crc32(str(i).encode()):08x}-{i:08x}",  # ids come in no order
+                    f"title {i}",
+                    f"artist {i % (albums // 5)}",
+                    1950 + i % 70,
+                    (listing.key, f"genre {i % genres}"),
+                    (f"artist-{i % (albums // 5)}",),
+                )
+                for i in range(first, first + 100)
+            ]
+            artists = [Artist(album.artists[0], album.artist) for album in page]
+            catalog.store_page(listing, Page(page, artists, next=listing.next + 100), {})
+            covers = catalog.waiting_covers(0, 100, False)
+            for batch in (covers[:50], covers[50:]):
+                catalog.tallies()
+                catalog.store_covers(
+                    (c, Stored(f"{c.key}.jpg", 9, 9, 9, c.key.encode())) for c in batch
+                )
+            if first + 100 - noted >= albums // 10:
+                rate = (first + 100 - noted) / (time.process_time() - start)
+                memory, _ = usage(os.getpid())
+                print(f"{first + 100:>10,} {rate:>24,.0f} {memory:>9.0f}", flush=True)
+                start, noted = time.process_time(), first + 100
 
 
 def catalogue_genres(numbers: dict[str, int]) -> tuple[str, ...]:
