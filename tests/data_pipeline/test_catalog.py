@@ -154,6 +154,37 @@ def test_covers_that_are_gone_from_the_disk_are_put_back(catalog):
     assert list(lines(catalog)) == ["a"]
 
 
+def test_a_cover_that_was_lost_and_came_again_is_not_its_own_double(catalog):
+    add(catalog, *(Album(key, genres=("dub",)) for key in "ab"))
+    stored(catalog, *catalog.waiting_covers(0, 9, False), data=b"same")
+    assert catalog.check_files() == 2  # there are no files
+    _, b = catalog.waiting_covers(0, 9, False)
+    stored(catalog, b, data=b"same")
+    assert "same_as" not in lines(catalog)["b"]
+    stored(catalog, *catalog.waiting_covers(0, 9, False), data=b"same")
+    assert {key: line.get("same_as") for key, line in lines(catalog).items()} == {
+        "a": None,
+        "b": "a",
+    }
+
+
+def test_covers_of_years_that_are_not_wanted_wait_and_fail_no_more(catalog):
+    albums = (
+        Album(key, release_year=year) for key, year in (("a", 1960), ("b", 1990), ("c", None))
+    )
+    add(catalog, *albums)
+    a, b, _ = catalog.waiting_covers(0, 9, False)
+    catalog.change_years(1980, None)
+    assert catalog.waiting_covers(0, 9, False) == [b]
+    catalog.store_covers([(b, Failure("timeout", True))])
+    catalog.retry_failed(None)
+    assert catalog.waiting_covers(0, 9, False) == [b]
+    catalog.change_years(None, 1970)
+    assert catalog.waiting_covers(0, 9, False) == [a]
+    catalog.change_years(None, None)
+    assert len(catalog.waiting_covers(0, 9, False)) == 3
+
+
 def test_names_of_any_kind_come_out_as_they_went_in(catalog):
     name = 'ночь "夜" \\ 🎷 \u202e\'; DROP TABLE albums; --'
     add(catalog, Album("a", title=name, artist=name, genres=(name,)), genre=name)

@@ -139,6 +139,34 @@ def test_a_name_within_another_is_another_genre(out):
     assert_collected(out, CATALOGUE, expected_fields(CATALOGUE, genres=["metal"]))
 
 
+def test_lists_that_bring_nothing_new_are_read_to_their_ends(out):
+    """Lists anew: nothing is left to fetch long before the last page."""
+    catalogue = make_catalogue(albums=3000, artists=100, genres=4, cover_pixels=32)
+    with serve(catalogue) as services:
+        collect(services, out=out, genres="all", limit=1, concurrency=1)
+        with sqlite3.connect(out / "covers.db") as db:  # as if all covers had been fetched
+            db.execute("UPDATE covers SET state = 'failed', reason = 'no_cover'")
+        db.close()
+        for since in (1900, 1901):
+            collect(services, out=out, since=since, concurrency=64)
+            assert query(out, "SELECT count(*) FROM genres WHERE next = 0 OR state <> 'done'") == [
+                (0,)
+            ]
+
+
+def test_retrying_ends_though_other_covers_wait(out):
+    catalogue = make_catalogue(albums=200, artists=40, genres=4, cover_pixels=32)
+    with serve(catalogue) as services:
+        first = collect(services, out=out, genres="all", limit=100)
+        failed = first.summary["failed"]["no_cover"]
+        assert first.summary["waiting"]
+        mark = len(services.log)
+        again = collect(services, out=out, retry_failed=True, limit=150, within=30)
+        assert again.summary["stored"] == 100
+        asked = [record for record in services.log[mark:] if record.service == "coverart"]
+        assert len(asked) == failed
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_limit_is_met_exactly_and_raised_later(out, services, source):
     for limit in (7, 20):
