@@ -97,7 +97,6 @@ CREATE TABLE tallies (job TEXT, state TEXT, reason TEXT, n INTEGER NOT NULL,
 CREATE INDEX genres_waiting ON genres (next, id) WHERE state = 'waiting';
 CREATE INDEX artists_waiting ON artists (next, id) WHERE state = 'waiting';
 CREATE INDEX covers_waiting ON covers (album) WHERE state = 'waiting';
-CREATE INDEX covers_bytes ON covers (sha256) WHERE sha256 IS NOT NULL;
 CREATE INDEX covers_retry ON covers (retry_at) WHERE retry_at IS NOT NULL;
 """
 _COUNT = """
@@ -113,18 +112,20 @@ CREATE TRIGGER {job}_changed AFTER UPDATE OF state, reason ON {job} BEGIN
 END;
 """
 
-# The genres of an album: its own, and those of its artists.
+# The genres of an album: its own, and those of its artists. Doubles are looked for when they are
+# asked for: an index of hashes, which come in no order, would be most of what a cover costs here.
 _COVERS = """
+WITH doubles AS (SELECT sha256, min(album) AS first FROM covers
+  WHERE state = 'done' GROUP BY sha256 HAVING count(*) > 1)
 SELECT albums.id, albums.key, covers.url, covers.file_name,
   albums.release_year, albums.artist, albums.title,
   (SELECT json_group_array(key) FROM (SELECT key FROM genres WHERE id IN (
     SELECT genre FROM album_genres WHERE album = albums.id
     UNION SELECT genre FROM album_artists NATURAL JOIN artist_genres WHERE album = albums.id
   ) ORDER BY key)),
-  (SELECT first.key FROM covers AS same JOIN albums AS first ON first.id = same.album
-    WHERE same.sha256 = covers.sha256 AND same.state = 'done' AND same.album < covers.album
-    ORDER BY same.album LIMIT 1)
+  (SELECT key FROM albums AS first WHERE first.id = doubles.first AND first.id <> covers.album)
 FROM covers JOIN albums ON albums.id = covers.album
+  LEFT JOIN doubles ON doubles.sha256 = covers.sha256
 WHERE {which} ORDER BY covers.album
 """
 
