@@ -29,9 +29,9 @@ _VERSION = 1
 # How long a transaction of another process (a reader at a prompt, say) is waited for.
 _BUSY_S = 30.0
 
-# The ids of albums come in no order, so that their indexes change all over: kept in memory, and
-# written to the file 32 MB of changes at a time.
-_CACHE_KIB = 128 * 1024
+# The ids of albums come in no order, so that their index changes all over: part of it is kept in
+# memory, which must not grow for ever, and 32 MB of changes are written to the file at a time.
+_CACHE_KIB = 16 * 1024
 _CHECKPOINT_PAGES = 8000
 
 # A failed job is taken up again after an hour, two, four, eight; then only by --retry_failed.
