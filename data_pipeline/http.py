@@ -6,6 +6,7 @@ how long are bounded, whatever a server says.
 
 import asyncio
 import email.utils
+import functools
 import ipaddress
 import json
 import random
@@ -103,6 +104,7 @@ class _Host:
       failures: requests that failed since it last did.
       failing_since: when the first of these was.
       outages: how often it was waited for since, without having said for how long.
+      outage_until: until when it last was.
       queue: held by the request whose turn is next.
     """
 
@@ -117,11 +119,16 @@ class _Host:
     outage_until: float = 0.0
     queue: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def turn(self) -> None:
-        """Waits until a request may be sent: a token bucket that holds one token."""
+    async def turn(self, refuse: Callable[[], None] = lambda: None) -> None:
+        """Waits until a request may be sent: a token bucket that holds one token.
+
+        Args:
+          refuse: is asked before each wait; raises an error if it is too long.
+        """
         async with self.queue:
             # Both times may move while this sleeps.
             while (left := max(self.free_at, self.paused_until) - time.monotonic()) > 0:
+                refuse()
                 await asyncio.sleep(left)
             self.free_at = time.monotonic() + self.interval
 
@@ -284,8 +291,7 @@ class Client:
         for _ in range(MAX_REDIRECTS + 1):
             host = self._checked_host(url)
             hosts.append(host)
-            self._refuse_long_pause(host, hosts)
-            await host.turn()
+            await host.turn(functools.partial(self._refuse_long_pause, host, hosts))
             self.requests[host.name] = self.requests.get(host.name, 0) + 1
             own = headers if url.origin() == first.origin() else {}
             try:

@@ -104,6 +104,23 @@ def test_nothing_is_sent_in_a_pause_not_even_by_those_who_wait_already():
     assert min(times[2:]) >= begin + 0.3
 
 
+def test_who_waits_for_a_short_pause_is_not_held_by_a_long_one_that_follows():
+    host = _Host("a.example", interval=0.0)
+    host.pause(0.1)
+
+    def refuse():
+        if host.paused_until - time.monotonic() > 60:
+            raise FetchError("paused")
+
+    async def run():
+        waiting = [asyncio.create_task(host.turn(refuse)) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        host.pause(86_400)
+        return await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+
+    assert [str(error) for error in asyncio.run(run())] == ["paused"] * 3
+
+
 # Where requests may go --------------------------------------------------------------------------
 
 
