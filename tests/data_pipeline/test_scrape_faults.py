@@ -26,7 +26,7 @@ from tests.cover_services import HOSTILE, LOSSY, RECOVERABLE, make_catalogue, se
 
 CATALOGUE = make_catalogue(albums=200, artists=40, genres=12, cover_pixels=64)
 SMALL = make_catalogue(albums=60, artists=40, genres=30, cover_pixels=32)
-LARGE = make_catalogue(albums=1000, artists=90, genres=12, cover_pixels=32)
+LARGE = make_catalogue(albums=2000, artists=180, genres=12, cover_pixels=32)
 SIZES = {"musicbrainz": 500, "spotify": 640}
 
 
@@ -151,13 +151,14 @@ def test_a_crawl_that_is_killed_loses_nothing_and_repeats_nothing(out, source):
     moments = random.Random(0)
     stored, hits = set(), 0
     with serve(LARGE) as services:
-        for _ in range(kills):
+        for left in range(kills, 0, -1):
             mark = len(services.log)
             process = start(services, source, out=out, **flags | {"concurrency": 4})
             if moments.random() < 0.2:  # young: it may not have asked for anything yet
-                delay = moments.uniform(0, 0.6)
-            else:
-                asked = mark + moments.randint(1, len(expected) // kills)
+                delay = moments.uniform(0, 0.5)
+            else:  # at any place of its share of what is left, however fast the machine
+                share = (len(expected) - len(stored)) // (left + 1)
+                asked = mark + moments.randint(1, share)
                 wait_until(lambda asked=asked: len(services.log) >= asked, process)
                 delay = moments.uniform(0, 0.01)
             with contextlib.suppress(subprocess.TimeoutExpired):
