@@ -1,1 +1,1 @@
-"""Collects covers and builds datasets of them."""
+"""Collects album covers and builds datasets from them."""

@@ -1,7 +1,7 @@
-"""Makes the examples of a dataset of covers in an Apache Beam pipeline, on one machine or on many.
+"""Makes the examples of a cover dataset in an Apache Beam pipeline, on one or many machines.
 
-Only this module imports Beam. Workers import it by its name; the module of the builder, to which
-`tfds build` gives a name of its own, they could not.
+Only this module imports Beam. It is separate from the builder because workers import it by name,
+and `tfds build` loads the builder under a name that they cannot import.
 """
 
 import os
@@ -17,19 +17,18 @@ UPSCALED_FILE = "upscaled.txt"
 
 
 class MakeExamples(beam.PTransform):
-    """Gives a collection's examples under their albums' ids.
+    """Makes a collection's examples, keyed by album id.
 
-    It also writes `SKIPPED_FILE` and, with the number of covers that were upscaled,
-    `UPSCALED_FILE`.
+    Also writes `SKIPPED_FILE`, and the number of upscaled covers to `UPSCALED_FILE`.
     """
 
     def __init__(self, folder: str | os.PathLike[str], size: int, out: epath.Path):
-        """Names what is read and written.
+        """Prepares the transform.
 
         Args:
-          folder: the collection; like `out` on a file system that all workers see.
-          size: side of the square pictures in pixels.
-          out: folder of the two files.
+          folder: the collection, on a file system that all workers share.
+          size: the side of the square pictures in pixels.
+          out: the folder for the two files, also shared.
         """
         super().__init__()
         self._folder, self._size, self._out = os.fspath(folder), size, out
@@ -39,7 +38,7 @@ class MakeExamples(beam.PTransform):
         made = (
             begin
             | beam.Create([self._folder])
-            | "Read" >> beam.FlatMap(read_folder)  # By one worker: the first of duplicates counts.
+            | "Read" >> beam.FlatMap(read_folder)  # One worker, to drop duplicates.
             | beam.Reshuffle()
             | "Make" >> beam.Map(make_example, self._size)
         )
@@ -49,7 +48,7 @@ class MakeExamples(beam.PTransform):
             | beam.combiners.ToList()
             | "WriteSkipped" >> beam.Map(_write_skipped, self._out / SKIPPED_FILE)
         )
-        # Not one of Beam's metrics: they may count twice what is done again after a failure.
+        # Beam's own metrics may count retried work twice.
         _ = (
             made
             | "Upscaled" >> beam.Map(_is_upscaled)

@@ -1,7 +1,7 @@
-"""The catalogue of a collection: what is known, what is still to fetch, why something failed.
+"""The catalogue of a collection: known albums, pending jobs and the reasons for failures.
 
-One SQLite file, `covers.db`, is all that a crawl remembers. Each change is a transaction, so that a
-process killed at any point leaves a catalogue that the next one continues from.
+A crawl keeps all its state in one SQLite file, `covers.db`. Every change is a transaction, so a
+process can be killed at any point and the next one continues from there.
 """
 
 import fcntl
@@ -22,40 +22,40 @@ from data_pipeline.folder import METADATA_FILE
 CATALOG_FILE = "covers.db"
 LOCK_FILE = "covers.lock"
 
-# "DacC": marks the file as a catalogue (PRAGMA application_id), so that no other is taken for one.
+# "DacC": PRAGMA application_id, which tells a catalogue from any other SQLite file.
 _APPLICATION_ID = 0x44616343
 _VERSION = 1
 
-# How long a transaction of another process (a reader at a prompt, say) is waited for.
+# How long to wait for another process that holds a transaction, such as an SQLite prompt.
 _BUSY_S = 30.0
 
-# The ids of albums come in no order, so that their index changes all over: part of it is kept in
-# memory, which must not grow for ever, and 32 MB of changes are written to the file at a time.
+# Album ids arrive in random order, so inserts touch the whole index. A bounded cache holds part of
+# it in memory, and changes are checkpointed 32 MB at a time.
 _CACHE_KIB = 16 * 1024
 _CHECKPOINT_PAGES = 8000
 
-# A failed job is taken up again after an hour, two, four, eight; then only by --retry_failed.
+# A failed job is retried after 1, 2, 4 and 8 hours, then only with --retry_failed.
 _RETRY_S = 3600.0
 _MAX_TRIES = 5
 
-# Jobs are in one of four states. `waiting`: to be done, now. `done`: for covers, stored on disk.
-# `failed`: with a reason, and a time to try again unless that is pointless. `noted`: a genre that
-# only names albums, an artist whose albums are not to be listed, a cover of other years than are
-# wanted. An album has no job of its own: what is left to do for it is its cover.
+# A job has one of four states. `waiting`: ready to run. `done`: finished; a cover is on disk.
+# `failed`: has a reason and, if a retry may help, a time for it. `noted`: recorded but not to be
+# run: a genre or artist that is not to be listed, a cover outside the wanted years. Albums have no
+# job of their own, only their covers do.
 _JOB = """
   state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'failed', 'noted')),
   reason TEXT,
   tries INTEGER NOT NULL DEFAULT 0,
-  failed_at REAL,  -- seconds since 1970, as all times here
+  failed_at REAL,  -- Unix time, like all times here
   retry_at REAL,
-  again INTEGER NOT NULL DEFAULT 0  -- asked for by --retry_failed
+  again INTEGER NOT NULL DEFAULT 0  -- put back by --retry_failed
 """
-# What a source lists page by page: a genre, the albums of an artist.
+# A list that a source gives page by page: a genre, or the albums of an artist.
 _LISTING = f"""
   id INTEGER PRIMARY KEY,
-  key TEXT NOT NULL UNIQUE,  -- the genre's name, the source's id of the artist
-  next INTEGER NOT NULL DEFAULT 0,  -- where the next page begins
-  total INTEGER,  -- length of the list, as the source counts
+  key TEXT NOT NULL UNIQUE,  -- the genre's name, or the artist's id at the source
+  next INTEGER NOT NULL DEFAULT 0,  -- offset of the next page
+  total INTEGER,  -- length of the list, according to the source
   {_JOB}
 """
 _SCHEMA = f"""
@@ -63,18 +63,18 @@ CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHO
 CREATE TABLE genres ({_LISTING}) STRICT;
 CREATE TABLE artists ({_LISTING},
   name TEXT,
-  related INTEGER NOT NULL DEFAULT 0  -- whether its related artists are still to be asked for
+  related INTEGER NOT NULL DEFAULT 0  -- 1 while its related artists are to be requested
 ) STRICT;
 CREATE TABLE albums (
   id INTEGER PRIMARY KEY,
-  key TEXT NOT NULL UNIQUE,  -- the source's id
+  key TEXT NOT NULL UNIQUE,  -- the album's id at the source
   title TEXT,
-  artist TEXT,  -- as credited: several names may be joined
+  artist TEXT,  -- as credited; may join several names
   release_year INTEGER
 ) STRICT;
 CREATE TABLE covers (
   album INTEGER PRIMARY KEY REFERENCES albums (id),
-  url TEXT,  -- NULL where the source makes it from the album's id
+  url TEXT,  -- NULL if the source derives it from the album's id
   {_JOB},
   file_name TEXT,
   bytes INTEGER,
@@ -91,7 +91,7 @@ CREATE TABLE album_artists (album INTEGER, artist INTEGER, PRIMARY KEY (album, a
   STRICT, WITHOUT ROWID;
 CREATE TABLE pauses (host TEXT PRIMARY KEY, since REAL NOT NULL, until REAL NOT NULL)
   STRICT, WITHOUT ROWID;
--- Counted by triggers, so that progress costs nothing at any size.
+-- Kept by triggers, so that progress reports stay cheap at any size.
 CREATE TABLE tallies (job TEXT, state TEXT, reason TEXT, n INTEGER NOT NULL,
   PRIMARY KEY (job, state, reason)) STRICT, WITHOUT ROWID;
 CREATE INDEX genres_waiting ON genres (next, id) WHERE state = 'waiting';
@@ -112,8 +112,8 @@ CREATE TRIGGER {job}_changed AFTER UPDATE OF state, reason ON {job} BEGIN
 END;
 """
 
-# The genres of an album: its own, and those of its artists. Doubles are looked for when they are
-# asked for: an index of hashes, which come in no order, would be most of what a cover costs here.
+# An album has its own genres and those of its artists. Duplicate files are searched only here: an
+# index of their hashes, which come in random order, would dominate the cost of storing a cover.
 _COVERS = """
 WITH doubles AS (SELECT sha256, min(album) AS first FROM covers
   WHERE state = 'done' GROUP BY sha256 HAVING count(*) > 1)
@@ -132,14 +132,14 @@ WHERE {which} ORDER BY covers.album
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list at the source, to be read from a page on.
+    """A list at the source and the page to read next.
 
     Attributes:
       table: "genres" or "artists".
-      id: in the catalogue.
-      key: name of the genre, or the source's id of the artist.
-      next: where the next page begins.
-      related: whether the artist's related artists are still to be asked for.
+      id: the row id in the catalogue.
+      key: the genre's name, or the artist's id at the source.
+      next: the offset of the next page.
+      related: whether the artist's related artists are still to be requested.
     """
 
     table: str
@@ -151,14 +151,14 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Artist:
-    """What a source tells of an artist.
+    """An artist as a source describes it.
 
     Attributes:
-      key: the source's id, safe as a file name.
-      name: None where unknown.
-      genres: normalised.
-      listed: whether the albums are to be listed.
-      related: whether the related artists are to be asked for.
+      key: the id at the source, safe as a file name.
+      name: the name, None if unknown.
+      genres: the normalised genres.
+      listed: whether the artist's albums are to be listed.
+      related: whether the related artists are to be requested.
     """
 
     key: str
@@ -170,17 +170,17 @@ class Artist:
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """What a source tells of an album.
+    """An album as a source describes it.
 
     Attributes:
-      key: the source's id, safe as a file name.
-      title: None where unknown.
-      artist: as credited; None where unknown.
-      release_year: None where unknown.
-      genres: normalised; only those that the source gives for the album itself.
-      artists: keys of its artists.
-      cover_url: None where it follows from the id.
-      has_cover: False where the source says that there is none.
+      key: the id at the source, safe as a file name.
+      title: the title, None if unknown.
+      artist: the artist as credited, None if unknown.
+      release_year: the year, None if unknown.
+      genres: the normalised genres that the source gives for the album itself.
+      artists: the keys of the artists.
+      cover_url: the cover's URL, None if it follows from the id.
+      has_cover: False if the source says that there is no cover.
     """
 
     key: str
@@ -195,13 +195,13 @@ class Album:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one answer of a source tells.
+    """One page of a listing.
 
     Attributes:
-      albums: new or known.
-      artists: new or known.
-      next: where the next page of the listing begins; None at its end.
-      total: length of the listing, None where untold.
+      albums: the albums on the page, new or known.
+      artists: the artists on the page, new or known.
+      next: the offset of the next page, None at the end of the listing.
+      total: the length of the listing, None if unknown.
     """
 
     albums: Sequence[Album] = ()
@@ -212,7 +212,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """A cover to fetch: its album's id in the catalogue, its key, and the URL if one is told."""
+    """A cover to fetch: the album's row id and key, and the URL, None if the key implies it."""
 
     album: int
     key: str
@@ -221,7 +221,7 @@ class Cover:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A cover on disk, checked: file name in the collection, sizes in bytes and pixels, hash."""
+    """A checked cover on disk: file name in the collection, size in bytes and pixels, hash."""
 
     file_name: str
     bytes: int
@@ -232,27 +232,27 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed, in one word, and whether another try may end better."""
+    """Why a job failed, in one word, and whether a retry may succeed."""
 
     reason: str
     retry: bool
 
 
 class Catalog:
-    """A collection's catalogue, open for one crawl; a lock keeps a second crawl out.
+    """A collection's catalogue, opened for one crawl; a lock keeps other crawls out.
 
-    Not safe for use by several threads at a time.
+    Not thread-safe.
     """
 
     def __init__(self, folder: Path, source: str):
-        """Opens the catalogue of a collection, or begins one.
+        """Opens the catalogue of a collection, or creates it.
 
         Args:
-          folder: of the collection; made where it is missing.
-          source: name of the source that the collection is of.
+          folder: the collection's folder, created if missing.
+          source: the name of the source.
 
         Raises:
-          UserError: the folder or the file in it can't be used, is of another source, or is in use.
+          UserError: the folder or its catalogue cannot be used, has another source or is locked.
         """
         self.folder = folder
         with ExitStack() as stack:
@@ -278,17 +278,17 @@ class Catalog:
         )
 
     def close(self) -> None:
-        """Closes the file and lets go of the lock."""
+        """Closes the file and releases the lock."""
         self._open.close()
 
-    # What the crawl itself remembers ------------------------------------------------------------
+    # Settings and pauses ------------------------------------------------------------------------
 
     def setting(self, name: str, default: Any = None) -> Any:
-        """Returns what is remembered under a name."""
+        """Returns a saved setting, or the default."""
         return _setting(self._db, name, default)
 
     def remember(self, settings: Mapping[str, Any]) -> None:
-        """Remembers values that JSON can hold under their names."""
+        """Saves settings; the values must be JSON-serialisable."""
         with self._db:
             self._remember(settings)
 
@@ -299,7 +299,7 @@ class Catalog:
         )
 
     def pause(self, host: str, seconds: float) -> None:
-        """Remembers that a host asked for a pause from now on."""
+        """Saves a pause that a host asked for, starting now."""
         now = time.time()
         with self._db:
             self._db.execute(
@@ -310,17 +310,17 @@ class Catalog:
             )
 
     def pauses(self) -> dict[str, float]:
-        """Returns the seconds that hosts are still to be left alone."""
+        """Returns the remaining pause of each paused host, in seconds."""
         now = time.time()
         rows = self._db.execute("SELECT host, since, until FROM pauses")
-        # A clock that was set back must not make a pause longer than it ever was.
+        # If the clock was set back, a pause must not become longer than it was.
         left = {host: min(until - now, until - since) for host, since, until in rows}
         return {host: seconds for host, seconds in left.items() if seconds > 0}
 
     # Listings -----------------------------------------------------------------------------------
 
     def ask(self, genres: Iterable[str]) -> None:
-        """Adds genres to those whose albums are wanted."""
+        """Requests genres: their albums will be listed."""
         with self._db:
             self._db.executemany(
                 "INSERT INTO genres (key) VALUES (?) "
@@ -329,15 +329,15 @@ class Catalog:
             )
 
     def genres(self) -> frozenset[str]:
-        """Returns the names of the genres that were asked for."""
+        """Returns the names of the requested genres."""
         return frozenset(
             name for (name,) in self._db.execute("SELECT key FROM genres WHERE state <> 'noted'")
         )
 
     def change_years(self, since: int | None, until: int | None) -> None:
-        """Makes the years of release wanted others: all lists begin anew.
+        """Changes the wanted release years and restarts all listings.
 
-        Covers of albums that are not wanted (any more) are noted, for the reason "other_years".
+        Pending covers outside these years become `noted`, with the reason "other_years".
         """
         wanted = (
             "(?1 IS NULL AND ?2 IS NULL) OR album IN (SELECT id FROM albums "
@@ -362,18 +362,18 @@ class Catalog:
             )
 
     def next_listing(
-        self, busy: Iterable[tuple[str, int]], again: bool = False, broad: bool = True
+        self, busy: Iterable[tuple[str, int]], only_retries: bool = False, broad: bool = True
     ) -> Listing | None:
-        """Returns what to list next, None if nothing is left.
+        """Returns the listing to read next, None if nothing is left.
 
-        Artists come before genres, but for the first pages of these if `broad`.
+        Artists come before genres, except that `broad` puts the first page of each genre first.
 
         Args:
-          busy: table and id of the listings in work.
-          again: whether only what `retry_failed` put back counts.
-          broad: whether the list that was read least comes first, so that a crawl that ends early
-            has something of each, or the one that was read most, so that a list changes least
-            while it is read.
+          busy: the table and row id of each listing in progress.
+          only_retries: whether to return only listings that `retry_failed` put back.
+          broad: if True, the least-read listing comes first, so that a crawl that ends early has
+            albums of each. If False, the most-read one does, so that lists change less while
+            they are read.
         """
         busy = set(busy)
         order = "next, id" if broad else "next DESC, id DESC"
@@ -384,15 +384,15 @@ class Catalog:
             rows = self._db.execute(
                 f"SELECT id, key, next, {related} FROM {table} "
                 f"WHERE state = 'waiting' {which} AND again >= ? ORDER BY {order} LIMIT ?",
-                (again, len(busy) + 1),
+                (only_retries, len(busy) + 1),
             )
-            for number, key, offset, asks in rows:
+            for number, key, offset, wants_related in rows:
                 if (table, number) not in busy:
-                    return Listing(table, number, key, offset, bool(asks))
+                    return Listing(table, number, key, offset, bool(wants_related))
         return None
 
     def store_page(self, listing: Listing, page: Page, settings: Mapping[str, Any]) -> None:
-        """Takes in what a page tells, and what the source learned of itself by it."""
+        """Stores a page, with settings to save in the same transaction."""
         with self._db:
             genres = self._genre_ids(
                 {name for a in (*page.albums, *page.artists) for name in a.genres}
@@ -407,7 +407,7 @@ class Catalog:
                 )
             else:
                 self._db.execute("UPDATE artists SET related = 0 WHERE id = ?", (listing.id,))
-            # What is read from the start again may be shorter than it was.
+            # A listing that was restarted may be shorter than before.
             self._db.execute(
                 f"UPDATE {listing.table} SET next = coalesce(?, next), "
                 "total = coalesce(?, total), state = ?, reason = NULL, tries = 0, retry_at = NULL "
@@ -417,7 +417,7 @@ class Catalog:
             self._remember(settings)
 
     def _genre_ids(self, names: set[str]) -> dict[str, int]:
-        """Returns the ids of genres by name, noting those that are new."""
+        """Returns the row ids of genres by name, adding the new ones as `noted`."""
         self._db.executemany(
             "INSERT INTO genres (key, state) VALUES (?, 'noted') ON CONFLICT DO NOTHING",
             [(name,) for name in names],
@@ -429,7 +429,7 @@ class Catalog:
         return dict(rows)
 
     def _store_artist(self, artist: Artist, genres: Mapping[str, int]) -> int:
-        # RETURNING gives nothing where a conflict is left alone, hence an update in any case.
+        # RETURNING gives no row after DO NOTHING, so a conflict always updates.
         (number,) = self._db.execute(
             "INSERT INTO artists (key, name, state, related) VALUES (?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET name = coalesce(name, excluded.name), "
@@ -458,13 +458,13 @@ class Catalog:
             "release_year = coalesce(release_year, excluded.release_year) RETURNING id",
             (album.key, album.title, album.artist, album.release_year),
         ).fetchone()
-        # What had no cover when another list told of it may have one.
-        told = "url IS NULL AND excluded.url IS NOT NULL AND reason = 'no_cover'"
+        # An album without a cover on one list may have a cover URL on another.
+        found = "url IS NULL AND excluded.url IS NOT NULL AND reason = 'no_cover'"
         self._db.execute(
             "INSERT INTO covers (album, url, state, reason) VALUES (?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET url = coalesce(excluded.url, url), "
-            f"state = CASE WHEN {told} THEN 'waiting' ELSE state END, "
-            f"reason = CASE WHEN {told} THEN NULL ELSE reason END WHERE state <> 'done'",
+            f"state = CASE WHEN {found} THEN 'waiting' ELSE state END, "
+            f"reason = CASE WHEN {found} THEN NULL ELSE reason END WHERE state <> 'done'",
             (
                 number,
                 album.cover_url,
@@ -483,7 +483,7 @@ class Catalog:
             )
 
     def fail_listing(self, listing: Listing, failure: Failure) -> None:
-        """Notes why a page could not be had."""
+        """Marks a listing as failed."""
         with self._db:
             self._fail(listing.table, "id", listing.id, failure)
 
@@ -498,19 +498,19 @@ class Catalog:
 
     # Covers -------------------------------------------------------------------------------------
 
-    def waiting_covers(self, after: int, count: int, again: bool) -> list[Cover]:
-        """Returns up to `count` covers that are to be fetched, of albums with ids above `after`."""
+    def waiting_covers(self, after: int, count: int, only_retries: bool) -> list[Cover]:
+        """Returns up to `count` covers to fetch, of albums with row ids above `after`."""
         rows = self._db.execute(
             "SELECT covers.album, albums.key, covers.url FROM covers "
             "JOIN albums ON albums.id = covers.album "
             "WHERE covers.state = 'waiting' AND covers.album > ? AND covers.again >= ? "
             "ORDER BY covers.album LIMIT ?",
-            (after, again, count),
+            (after, only_retries, count),
         )
         return [Cover(*row) for row in rows]
 
     def find_unstored(self, key: str) -> Cover | None:
-        """Returns the cover of an album that the catalogue knows, if it is not on disk for it."""
+        """Returns the cover of a known album unless it is stored already."""
         row = self._db.execute(
             "SELECT covers.album, albums.key, covers.url FROM albums "
             "JOIN covers ON covers.album = albums.id "
@@ -520,7 +520,7 @@ class Catalog:
         return None if row is None else Cover(*row)
 
     def store_covers(self, results: Iterable[tuple[Cover, Stored | Failure]]) -> None:
-        """Notes which covers are on disk and why others are not."""
+        """Marks covers as stored or failed."""
         with self._db:
             for cover, result in results:
                 if isinstance(result, Failure):
@@ -542,9 +542,9 @@ class Catalog:
                 )
 
     def check_files(self) -> int:
-        """Puts covers back whose files are gone or not as long as they were; returns how many.
+        """Puts back covers whose files are missing or have another size; returns how many.
 
-        A process that is killed leaves none of these; a power cut, or a person, may.
+        A killed process leaves no such files, but a power cut or a user may.
         """
         rows = self._db.execute("SELECT album, file_name, bytes FROM covers WHERE state = 'done'")
         lost = [(album,) for album, name, size in rows if _size(self.folder / name) != size]
@@ -558,11 +558,11 @@ class Catalog:
     # Failures -----------------------------------------------------------------------------------
 
     def retry_due(self) -> None:
-        """Puts back the failed jobs whose time to try again has come."""
+        """Puts back the failed jobs that are due for a retry."""
         now = time.time()
         with self._db:
             for table in ("genres", "artists", "covers"):
-                # What failed in the future did so before the clock was set back.
+                # A failure in the future means that the clock was set back.
                 self._db.execute(
                     f"UPDATE {table} SET state = 'waiting', reason = NULL, retry_at = NULL "
                     "WHERE retry_at IS NOT NULL AND (retry_at <= ? OR failed_at > ?)",
@@ -570,16 +570,18 @@ class Catalog:
                 )
 
     def retry_failed(self, reason: str | None) -> None:
-        """Puts back the failed jobs, all or those that failed for one reason.
+        """Puts back all failed jobs, or those with one reason.
 
         Raises:
-          UserError: nothing failed for that reason, nor waits for being tried again.
+          UserError: no failed job has that reason.
         """
         tallies = self.tallies()
         reasons = {why for (_, state, why), n in tallies.items() if state == "failed" and n}
         if reason is not None and reason not in reasons:
-            known = ", ".join(sorted(reasons)) or "none, nothing failed"
-            raise UserError(f"nothing failed for the reason {reason!r}; reasons here: {known}")
+            known = ", ".join(sorted(reasons)) or "none"
+            raise UserError(
+                f"--retry_failed={reason}: nothing failed for this reason; known reasons: {known}"
+            )
         with self._db:
             for table in ("genres", "artists", "covers"):
                 self._db.execute(
@@ -591,57 +593,58 @@ class Catalog:
     # Reports ------------------------------------------------------------------------------------
 
     def tallies(self) -> dict[tuple[str, str, str], int]:
-        """Returns how many jobs there are by table, state and reason ("" for none)."""
+        """Returns the number of jobs by table, state and reason ("" for none)."""
         return read_tallies(self._db)
 
     def unlisted(self) -> int:
-        """Returns about how many albums are still to be listed."""
+        """Estimates how many albums are still to be listed."""
         return count_unlisted(self._db)
 
 
 def _lock(folder: Path) -> IO[str]:
-    """Makes a folder and locks it, until the file is closed.
+    """Creates a folder and locks it until the returned file is closed.
 
     Raises:
-      UserError: it can't be used, or another process holds the lock.
+      UserError: the folder cannot be used, or another process holds the lock.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK_FILE).open("w")
     except OSError as error:
         raise UserError(
-            f"the folder {folder} can't be used ({error.strerror}); give another --out"
+            f"the folder {folder} cannot be used ({error.strerror}); choose another with --out"
         ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.close()
         raise UserError(
-            f"another process collects into {folder}; see it with --status, or give another --out"
+            f"another process is collecting into {folder}; check it with --status, or choose "
+            "another folder with --out"
         ) from error
     return file
 
 
 def read_setting(folder: Path, name: str) -> Any:
-    """Returns what a collection remembers under a name, None for nothing.
+    """Returns a saved setting of a collection, None if there is none.
 
     Raises:
-      UserError: there is no collection.
+      UserError: there is no such collection.
     """
     with closing(open_to_read(folder)) as db:
         return _setting(db, name, None)
 
 
 def open_to_read(folder: Path) -> sqlite3.Connection:
-    """Opens the catalogue of a collection for reading, also while a crawl writes to it.
+    """Opens a collection's catalogue for reading, even while a crawl writes to it.
 
     Raises:
-      UserError: there is none.
+      UserError: there is no catalogue.
     """
     file = folder / CATALOG_FILE
     if not file.is_file():
         raise UserError(
-            f"there is no collection in {folder}: it has no {CATALOG_FILE}; begin one with --genres"
+            f"there is no collection in {folder} (no {CATALOG_FILE}); start one with --genres"
         )
     return _connect(file, "ro")
 
@@ -657,10 +660,10 @@ def write_metadata(folder: Path) -> None:
 
 
 def read_covers(folder: Path, source: str) -> Iterator[tuple[Cover, dict[str, Any]]]:
-    """Yields the covers that a collection knows of, stored or not, and their albums' fields.
+    """Yields all known covers of a collection, stored or not, with their albums' fields.
 
     Raises:
-      UserError: there is no such collection, or it is of another source.
+      UserError: there is no such collection, or it has another source.
     """
     with closing(open_to_read(folder)) as db:
         _check_source(db, folder, source)
@@ -671,7 +674,7 @@ def read_covers(folder: Path, source: str) -> Iterator[tuple[Cover, dict[str, An
 
 
 def _read_covers(folder: Path, which: str) -> Iterator[tuple[Cover, str, dict[str, Any]]]:
-    """Yields covers, their file names and the known fields of their albums."""
+    """Yields covers with their file names and the known fields of their albums."""
     with closing(open_to_read(folder)) as db:
         for row in db.execute(_COVERS.format(which=which)):
             album, key, url, file_name, year, artist, title, genres, same = row
@@ -682,21 +685,22 @@ def _read_covers(folder: Path, which: str) -> Iterator[tuple[Cover, str, dict[st
 
 
 def read_tallies(db: sqlite3.Connection) -> dict[tuple[str, str, str], int]:
-    """Returns how many jobs there are by table, state and reason ("" for none)."""
+    """Returns the number of jobs by table, state and reason ("" for none)."""
     rows = db.execute("SELECT job, state, reason, n FROM tallies WHERE n > 0")
     return {(job, state, reason): n for job, state, reason, n in rows}
 
 
 def count_unlisted(db: sqlite3.Connection) -> int:
-    """Returns about how many albums are still to be listed, going by what the lists gave so far.
+    """Estimates how many albums are still to be listed.
 
-    Albums that are on several lists are counted once, as far as they were until now.
+    Lists of unknown length count with the mean length. Albums are taken to be on several lists as
+    often as in what was read so far.
     """
     lists = "genres"
     if db.execute(
         "SELECT 1 FROM tallies WHERE job = 'artists' AND state <> 'noted' AND n > 0"
     ).fetchone():
-        lists = "artists"  # the albums are on the artists' lists
+        lists = "artists"  # this source lists albums by artist
     read, left, unknown, known = db.execute(
         f"""
         SELECT sum(CASE state WHEN 'done' THEN total ELSE min(next, total) END),
@@ -713,7 +717,12 @@ def count_unlisted(db: sqlite3.Connection) -> int:
 
 
 def count_stored(db: sqlite3.Connection, seconds: float) -> tuple[int, float]:
-    """Returns how many covers were stored in the last seconds, and since when, in seconds ago."""
+    """Returns how many covers were stored recently, and how many seconds ago the first was.
+
+    Args:
+      db: the catalogue.
+      seconds: how far to look back.
+    """
     now = time.time()
     stored, first = db.execute(
         "SELECT count(*), min(stored_at) FROM covers WHERE stored_at BETWEEN ? AND ?",
@@ -731,16 +740,16 @@ def _check_source(db: sqlite3.Connection, folder: Path, source: str) -> None:
     found = _setting(db, "source", None)
     if found != source:
         raise UserError(
-            f"{folder} is a collection of {found}, not of {source}; give another --out, as the two "
-            "know albums under different ids"
+            f"{folder} is a collection of {found}, not of {source}, and their album ids differ; "
+            "choose another folder with --out"
         )
 
 
 def _connect(file: Path, mode: str) -> sqlite3.Connection:
-    """Opens a catalogue's file.
+    """Opens the file of a catalogue.
 
     Raises:
-      UserError: it is no catalogue, or one of a later version.
+      UserError: the file is not a catalogue, or has a later version.
     """
     db = None
     try:
@@ -757,14 +766,16 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
         if db is not None:
             db.close()
         raise UserError(
-            f"{file} can't be read as a catalogue ({error}); move it away to begin anew"
+            f"{file} cannot be read as a catalogue ({error}); move it away to start over"
         ) from error
     if not empty and kind != _APPLICATION_ID:
         db.close()
-        raise UserError(f"{file} is no catalogue of this program; give another --out")
+        raise UserError(
+            f"{file} is not a catalogue of Duck and Cover; choose another folder with --out"
+        )
     if version > _VERSION:
         db.close()
-        raise UserError(f"{file} was made by a later version of this program; update it")
+        raise UserError(f"{file} was made by a later version; update Duck and Cover")
     return db
 
 

@@ -1,5 +1,6 @@
-"""How every door treats the person at it: flags, one-line errors, exit codes."""
+"""Shared by all commands: flag parsing, one-line errors, exit codes."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -8,18 +9,24 @@ from absl import app, flags, logging
 
 from dac.errors import UserError
 
-INTERRUPTED = 130  # what a shell reports of a command ended by Ctrl-C
+INTERRUPTED = 130  # the exit code that shells use after Ctrl-C
 
 
-def run(main: Callable[[], int | None]) -> NoReturn:
-    """Parses the flags, runs `main`, and exits with its code.
+def run(
+    main: Callable[[], int | None], define_flags: Callable[[], None] = lambda: None
+) -> NoReturn:
+    """Defines and parses the flags, runs `main`, and exits with its return value.
 
-    A `UserError`, a bad flag or a failing file ends the command with one line and exit code 1.
+    Flags are defined here and not when a command is imported, so that several commands, which share
+    names of flags, can be imported side by side.
+
+    A `UserError`, an `OSError` or a bad flag prints one line and exits with code 1.
     """
+    define_flags()
 
     def guarded(arguments: Sequence[str]) -> int | None:
-        # Libraries log every file they write, and the trace of each error that is reported here in
-        # one line; --verbosity=0 shows them.
+        # Hides the logs of libraries, and the tracebacks of the errors that are reported here in
+        # one line. --verbosity=0 shows them.
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.FATAL)
         if arguments[1:]:
@@ -32,28 +39,35 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         except OSError as error:
             logging.debug("caused by", exc_info=error)
             where = f": {error.filename}" if error.filename else ""
-            _fail(f"{error.strerror or error}{where}; put that right and run the command again")
+            _fail(f"{error.strerror or error}{where}; fix this and run the command again")
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return INTERRUPTED
 
-    for stream in (sys.stdout, sys.stderr):  # a terminal may not have the letters of every name
+    for stream in (sys.stdout, sys.stderr):  # names may not fit the terminal's encoding
         stream.reconfigure(errors="backslashreplace")
     app.run(guarded, flags_parser=_parse)
 
 
 def warn(text: str) -> None:
-    """Tells what does not stop the command."""
+    """Prints a warning to stderr."""
     print(f"warning: {text}", file=sys.stderr)
 
 
 def _parse(arguments: Sequence[str]) -> list[str]:
     try:
         return flags.FLAGS(arguments)
+    except (AttributeError, KeyError) as error:  # of ml_collections: 'name', and maybe a suggestion
+        name, *suggestions = re.findall(r"""['"]([\w.]+)['"]""", str(error.args[0])) or ["?"]
+        known = (
+            f"did you mean config.{suggestions[0]}?" if suggestions else "see configs/default.py"
+        )
+        _fail(f"there is no config.{name}; {known}")
     except Exception as error:  # a config file is Python, and may raise anything
-        # Its own error comes wrapped in the traceback's text: the last line tells.
+        # Its error arrives as the text of a traceback, with the message in the last line.
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        _fail(lines[-1] if "Traceback" in str(error) else " ".join(lines))
+        raised = "Traceback" in str(error)
+        _fail(re.sub(r"^[\w.]+: ", "", lines[-1]) if raised else " ".join(lines))
 
 
 def _fail(text: str) -> NoReturn:

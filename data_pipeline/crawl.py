@@ -1,7 +1,7 @@
-"""The crawl: lists albums and fetches covers at the same time, until nothing is left to do.
+"""The crawl: lists albums and fetches covers concurrently until nothing is left to do.
 
-The catalogue holds what is to be done; between it and the tasks are short queues, so that memory
-does not grow with it. Whatever ends the crawl, all that was stored is in the catalogue.
+The catalogue holds all jobs. Short queues connect it to the tasks, so memory use does not grow with
+the collection. However the crawl ends, the catalogue knows every stored cover.
 """
 
 import asyncio
@@ -30,41 +30,41 @@ from data_pipeline.progress import Progress, count
 
 _T = TypeVar("_T")
 
-LISTERS = 4  # pages asked for at a time, where the rate allows
-BATCH = 256  # rows of the catalogue, read or written at a time
+LISTERS = 4  # concurrent page requests, if the rate allows
+BATCH = 256  # catalogue rows read or written at a time
 
-# Enough covers to fetch for hours: no more albums are listed meanwhile.
+# Listing pauses while this many covers wait: enough work for hours.
 BACKLOG = 20_000
 
-_RETRY_S = 60.0  # between looks at what is due to be tried again
-_METADATA_S = 60.0  # between rewritings of metadata.jsonl, at least,
-_METADATA_SHARE = 20  # and this many times as long as one takes
-_UNLISTED_S = 10  # between estimates of what is still to be listed
+_RETRY_S = 60.0  # between checks for due retries
+_METADATA_S = 60.0  # between rewrites of metadata.jsonl, at least,
+_METADATA_SHARE = 20  # and at least this many times as long as the last one took
+_UNLISTED_S = 10  # between estimates of the albums still to be listed
 _GONE = (404, 410)
 
 
 class Source(Protocol):
-    """Where albums come from."""
+    """A service that lists albums."""
 
     name: str
     learned: dict[str, Any]
 
     async def all_genres(self) -> list[str]:
-        """Returns the names of all genres; none where the source has no list of them."""
+        """Returns the names of all genres, empty if the source has no such list."""
 
     async def page(self, listing: Listing, genres: frozenset[str]) -> Page:
-        """Returns a page of a listing; `genres` are those asked for."""
+        """Returns the next page of a listing; `genres` are the requested ones."""
 
     def cover_url(self, cover: Cover) -> str:
-        """Returns where a cover is."""
+        """Returns the URL of a cover, empty if there is none."""
 
 
 class Crawl:
     """One run of the collector.
 
     Attributes:
-      stored: covers in the collection.
-      stopped: the signal that ended the run, if one did.
+      stored: the number of covers in the collection.
+      stopped: the signal that ended the run, None if there was none.
     """
 
     def __init__(
@@ -75,19 +75,19 @@ class Crawl:
         since: int | None = None,
         until: int | None = None,
         concurrency: int = 8,
-        again: bool = False,
+        only_retries: bool = False,
         progress: Progress,
     ):
         """Prepares a run.
 
         Args:
-          catalog: of the collection.
-          limit: covers that the collection is to have, None for all.
-          since: first year of release; albums before it, or of unknown year, are left out.
-          until: last year of release, likewise.
-          concurrency: covers fetched at a time.
-          again: whether only what `Catalog.retry_failed` put back is to be done.
-          progress: shows the person who watches how far it is.
+          catalog: the collection's catalogue.
+          limit: the total number of covers wanted, None for no limit.
+          since: the first release year; albums of earlier or unknown year are skipped.
+          until: the last release year; albums of later or unknown year are skipped.
+          concurrency: the number of concurrent cover downloads.
+          only_retries: whether to run only the jobs that `Catalog.retry_failed` put back.
+          progress: the progress display.
         """
         self.stored = 0
         self.stopped: signal.Signals | None = None
@@ -96,42 +96,42 @@ class Crawl:
         self._since = since
         self._until = until
         self._concurrency = concurrency
-        self._again = again
+        self._only_retries = only_retries
         self._progress = progress
-        # SQLite's own thread: a slow disk, or another process's lock, holds up no request.
+        # SQLite has its own thread, so that a slow disk or a lock does not block requests.
         self._thread = ThreadPoolExecutor(1, "catalog")
-        self._metadata_thread = ThreadPoolExecutor(1, "metadata")  # with a connection of its own
-        self._checkers = ThreadPoolExecutor(os.cpu_count(), "checker")  # of pictures
+        self._metadata_thread = ThreadPoolExecutor(1, "metadata")  # has its own connection
+        self._checkers = ThreadPoolExecutor(os.cpu_count(), "checker")  # decode the pictures
         self._covers: asyncio.Queue[Cover] = asyncio.Queue(2 * concurrency)
         self._results: asyncio.Queue[tuple[Cover, Stored | Failure]] = asyncio.Queue(BATCH)
-        self._in_flight: set[int] = set()  # albums whose covers are in the queues, or between
-        self._listings: set[tuple[str, int]] = set()  # in work
+        self._in_flight: set[int] = set()  # row ids of albums whose covers are being fetched
+        self._listings: set[tuple[str, int]] = set()  # in progress
         self._choosing = asyncio.Lock()
         self._nothing_to_list = False
         self._news = asyncio.Event()
 
     async def call(self, function: Callable[..., _T], *args: Any) -> _T:
-        """Runs a function of the catalogue's in its thread: to its end, even if cancelled."""
+        """Runs a catalogue function in its thread; it finishes even if the caller is cancelled."""
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._thread, function, *args))
 
     async def paused(self, host: str, seconds: float) -> None:
-        """Remembers a pause that a host asked for."""
+        """Saves and reports a pause that a host asked for."""
         await self.call(self._catalog.pause, host, seconds)
-        self._progress.say(f"{host} asks for a pause of {seconds:.0f} s")
+        self._progress.say(f"{host} asked for a pause of {seconds:.0f} s")
 
     async def run(self, client: Client, source: Source, genres: frozenset[str]) -> None:
-        """Collects until nothing is left, the limit is reached, or a signal comes.
+        """Collects until nothing is left, the limit is reached or a signal arrives.
 
         Args:
-          client: to fetch covers with.
-          source: of albums.
-          genres: those asked for.
+          client: the client that fetches covers.
+          source: the source that lists albums.
+          genres: the names of the requested genres.
 
         Raises:
-          UnavailableError: a service is to be left alone, or is down.
-          UserError: a service refuses.
-          OSError, sqlite3.Error: the disk does.
+          UnavailableError: a service asked for a long pause or is down.
+          UserError: a service refuses access.
+          OSError, sqlite3.Error: writing to disk failed.
         """
         self.stored = count(await self.call(self._catalog.tallies), "covers", "done")
         loop = asyncio.get_running_loop()
@@ -162,12 +162,12 @@ class Crawl:
             await self._end(source)
 
     async def _end(self, source: Source) -> None:
-        """Notes what is done and not noted yet."""
+        """Saves pending results and the state of the run."""
         left = [self._results.get_nowait() for _ in range(self._results.qsize())]
         await self.call(self._catalog.store_covers, left)
-        # What is still on its way to the disk is taken up by the next process.
-        unsure = bool(self._in_flight)
-        await self.call(self._catalog.remember, {"learned": source.learned, "crawling": unsure})
+        # The next process recovers covers that were still being written.
+        incomplete = bool(self._in_flight)
+        await self.call(self._catalog.remember, {"learned": source.learned, "crawling": incomplete})
         self._checkers.shutdown()
         self._thread.shutdown()
         await self._write_metadata()
@@ -178,14 +178,14 @@ class Crawl:
         await loop.run_in_executor(self._metadata_thread, write_metadata, self._catalog.folder)
 
     def _pulse(self) -> None:
-        """Wakes who waits for news. They take hold of `_news` before they look around."""
+        """Wakes the waiting tasks; each reads `_news` before it checks for work."""
         self._news.set()
         self._news = asyncio.Event()
 
     # Albums -------------------------------------------------------------------------------------
 
     async def _list(self, source: Source, genres: frozenset[str]) -> None:
-        """Lists albums as long as there is room for more covers to fetch."""
+        """Lists albums while more covers are needed."""
         while True:
             news = self._news
             async with self._choosing:
@@ -212,16 +212,16 @@ class Crawl:
                 self._pulse()
 
     async def _choose(self) -> Listing | None:
-        if not self._again:
+        if not self._only_retries:
             tallies = await self.call(self._catalog.tallies)
             waiting = count(tallies, "covers", "waiting")
             enough = self._limit is not None and self.stored + waiting >= self._limit
             if enough or waiting >= BACKLOG:
                 return None
-        # A copy: a listing that ends meanwhile may leave more to list, and must count.
+        # A copy, because a listing that ends during the call may have added more to list.
         busy = frozenset(self._listings)
         broad = self._limit is not None
-        listing = await self.call(self._catalog.next_listing, busy, self._again, broad)
+        listing = await self.call(self._catalog.next_listing, busy, self._only_retries, broad)
         before, self._nothing_to_list = self._nothing_to_list, not (listing or busy)
         if self._nothing_to_list and not before:
             self._pulse()
@@ -236,12 +236,12 @@ class Crawl:
     # Covers -------------------------------------------------------------------------------------
 
     async def _dispatch(self) -> None:
-        """Hands out the covers that wait; returns when none is left and none will come."""
+        """Queues waiting covers; returns when none is left and no listing can add any."""
         after = 0
         while True:
             news = self._news
-            last = self._nothing_to_list  # looked at first: what is listed later pulses
-            batch = await self.call(self._catalog.waiting_covers, after, BATCH, self._again)
+            last = self._nothing_to_list  # read first: any later listing pulses
+            batch = await self.call(self._catalog.waiting_covers, after, BATCH, self._only_retries)
             fresh = [cover for cover in batch if cover.album not in self._in_flight]
             for cover in fresh:
                 if not await self._is_within_limit():
@@ -258,7 +258,7 @@ class Crawl:
             await news.wait()
 
     async def _is_within_limit(self) -> bool:
-        """Waits until one cover more can't be one too many; False where there are enough."""
+        """Waits until another download cannot exceed the limit; returns False if it is reached."""
         while self._limit is not None:
             news = self._news
             if self.stored >= self._limit:
@@ -294,7 +294,7 @@ class Crawl:
         return await client.fetch(url, read, max_bytes=store.MAX_BYTES)
 
     async def _record(self) -> None:
-        """Notes results, as many in a transaction as came during the last one."""
+        """Saves results; one transaction takes all that arrived during the last one."""
         while True:
             batch = [await self._results.get()]
             while len(batch) < BATCH and not self._results.empty():
@@ -305,7 +305,7 @@ class Crawl:
                 self.stored += isinstance(result, Stored)
             self._pulse()
 
-    # Now and then -------------------------------------------------------------------------------
+    # Periodic tasks -----------------------------------------------------------------------------
 
     async def _keep_metadata(self) -> None:
         took = 0.0

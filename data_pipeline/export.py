@@ -1,4 +1,4 @@
-"""Writes where covers are in the form that img2dataset reads, for downloads on a cluster."""
+"""Exports cover URLs for img2dataset, which downloads them on a cluster."""
 
 import itertools
 import json
@@ -12,23 +12,23 @@ from dac.files import write_lines
 from data_pipeline.catalog import Cover, read_covers
 
 COLUMNS = ("url", "album_id", "genres", "release_year", "artist", "title")
-_ROWS = 10_000  # of a group in a Parquet file: what is held at a time
+_ROWS = 10_000  # rows per Parquet group, which is held in memory
 
 
 def write_urls(file: Path, folder: Path, source: str, cover_url: Callable[[Cover], str]) -> int:
-    """Writes a row for each cover that a collection knows of, stored or not, atomically.
+    """Writes a row for each known cover of a collection, stored or not, atomically.
 
     Args:
-      file: .jsonl or .parquet.
-      folder: of the collection.
-      source: that it must be of.
-      cover_url: says where a cover is.
+      file: the file to write, .jsonl or .parquet.
+      folder: the collection's folder.
+      source: the name of the collection's source.
+      cover_url: returns the URL of a cover.
 
     Returns:
       The number of rows.
 
     Raises:
-      UserError: the file has another ending, pyarrow is missing, or the collection is no such.
+      UserError: the file has another ending, pyarrow is missing, or there is no such collection.
     """
     count = 0
 
@@ -54,7 +54,7 @@ def _write_parquet(file: Path, rows: Iterator[dict[str, Any]]) -> None:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise UserError(
-            "Parquet needs pyarrow: pip install pyarrow, or write a .jsonl file"
+            "writing Parquet needs pyarrow: run pip install pyarrow, or write a .jsonl file"
         ) from error
     others = {"genres": pa.list_(pa.string()), "release_year": pa.int32()}
     schema = pa.schema([(name, others.get(name, pa.string())) for name in COLUMNS])

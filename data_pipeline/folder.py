@@ -1,7 +1,7 @@
-"""Reads a collection on disk: pictures beside a `metadata.jsonl` (ImageFolder convention).
+"""Reads a collection on disk: pictures and a `metadata.jsonl` (ImageFolder convention).
 
-The file may come from anyone: fields that make no sense count as missing, lines that cannot be
-used are reported with a reason, and no line reaches a file outside the folder.
+The file is untrusted: invalid fields count as missing, unusable lines are reported with a reason,
+and no line can read a file outside the folder.
 """
 
 import functools
@@ -20,8 +20,8 @@ from dac.covers.conditions import MAX_YEAR, MIN_YEAR
 METADATA_FILE = "metadata.jsonl"
 
 CONVENTION = (
-    f"a folder of pictures with a {METADATA_FILE}: a JSON object a line, with file_name and, "
-    "where known, album_id, genres (a list), release_year, artist and title"
+    f"a folder of pictures with a {METADATA_FILE}: one JSON object per line, with file_name and, "
+    "if known, album_id, genres (a list), release_year, artist and title"
 )
 
 # "1988", "1988-05", "1988-05-01" and "1988-05-01T00:00:00Z".
@@ -30,18 +30,19 @@ _DATE = re.compile(r"([0-9]{4})(-[0-9]{2}){0,2}(T.*)?")
 
 @dataclass(frozen=True, slots=True)
 class CoverRecord:
-    """One album and its picture.
+    """An album and its picture.
 
     Attributes:
-      path: the picture, an existing file inside the collection's folder.
-      file_name: the picture's name as the collection gives it.
-      line: line of `metadata.jsonl`, from 1.
-      album_id: unique in the collection.
-      genres: normalised, without repetitions; empty where unknown. A list without a genre says
-        as little as no list: an album that belongs to no genre at all is not a thing people note.
-      release_year: in [`MIN_YEAR`, `MAX_YEAR`], or None where unknown.
-      artist: None where unknown.
-      title: None where unknown.
+      path: the path of the picture, an existing file inside the collection's folder.
+      file_name: the picture's name in `metadata.jsonl`.
+      line: the line number in `metadata.jsonl`, from 1.
+      album_id: the id, unique in the collection.
+      genres: the normalised genres without duplicates. Empty means unknown: an empty list in
+        `metadata.jsonl` is read as a missing one, because nobody records that an album has no
+        genre.
+      release_year: the year in [`MIN_YEAR`, `MAX_YEAR`], None if unknown.
+      artist: the artist, None if unknown.
+      title: the title, None if unknown.
     """
 
     path: str
@@ -56,11 +57,11 @@ class CoverRecord:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A line, or the picture that it names, that cannot be used.
+    """A line that cannot be used, or whose picture cannot be used.
 
     Attributes:
-      file_name: as the line gives it; None where it gives none.
-      line: line of `metadata.jsonl`, from 1.
+      file_name: the picture's name in the line, None if it has none.
+      line: the line number in `metadata.jsonl`, from 1.
       reason: one word, such as "malformed_json", "outside_folder" or "missing".
     """
 
@@ -69,17 +70,17 @@ class Skipped:
     reason: str
 
     def as_json(self) -> str:
-        """Returns an object on one line."""
+        """Returns the line as a JSON object."""
         return json.dumps(asdict(self))
 
 
 def read_folder(folder: str | os.PathLike[str]) -> Iterator[CoverRecord | Skipped]:
-    """Yields what each line of a collection's `metadata.jsonl` gives, in order; no picture is read.
+    """Yields a record or a reason for each line of `metadata.jsonl`, in order; reads no pictures.
 
-    Blank lines give nothing. Of several lines that name one file or one album the first counts.
+    Blank lines are ignored. Of several lines for the same file or album, only the first is used.
 
     Raises:
-      FileNotFoundError: there is no such folder, or no `metadata.jsonl` in it.
+      FileNotFoundError: the folder is missing or has no `metadata.jsonl`.
     """
     metadata = Path(folder, METADATA_FILE)
     if not metadata.is_file():
@@ -126,38 +127,38 @@ def read_folder(folder: str | os.PathLike[str]) -> Iterator[CoverRecord | Skippe
 
 
 def clean_text(value: Any) -> str | None:
-    """Returns text in NFC, on one line and without control characters; None if nothing is left."""
+    """Returns text in NFC, on one line, without control characters; None if nothing is left."""
     if not isinstance(value, str):
         return None
-    if not value.isprintable():  # Nearly all text is, and this is the faster question.
-        # Lone surrogates (Cs), which JSON can spell, have no UTF-8.
+    if not value.isprintable():  # Skips the slow path for nearly all text.
+        # JSON can contain lone surrogates (Cs), which UTF-8 cannot encode.
         value = "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in value)
     return " ".join(unicodedata.normalize("NFC", value).split()) or None
 
 
 def normalize_genre(name: Any) -> str | None:
-    """Returns the one spelling of a genre: `clean_text`, case folded; None if nothing is left."""
+    """Returns the canonical spelling of a genre: cleaned and case-folded; None if empty."""
     return _normalize_genre(name) if isinstance(name, str) else None
 
 
 @functools.lru_cache(maxsize=4096)
 def _normalize_genre(name: str) -> str | None:
-    # Folding the decomposed form is Unicode's canonical caseless matching (D145).
+    # Folds the decomposed form: Unicode's canonical caseless matching (D145).
     return clean_text(unicodedata.normalize("NFD", clean_text(name) or "").casefold())
 
 
 def parse_year(value: Any) -> int | None:
-    """Returns the year of a whole number or of an ISO date, None if it is none in range."""
+    """Returns the year from a whole number or an ISO date, None if invalid or out of range."""
     if isinstance(value, str):
         date = _DATE.fullmatch(value.strip())
         value = int(date[1]) if date else None
-    if isinstance(value, float) and value.is_integer():  # Tables with gaps hold years as floats.
+    if isinstance(value, float) and value.is_integer():  # Tables with gaps store years as floats.
         value = int(value)
     return value if isinstance(value, int) and MIN_YEAR <= value <= MAX_YEAR else None
 
 
 def _parse(line: bytes) -> dict[str, Any] | str:
-    """Returns the object that a line holds, or the reason why it holds none."""
+    """Returns the JSON object on a line, or the reason why there is none."""
     try:
         fields = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError.
@@ -166,21 +167,21 @@ def _parse(line: bytes) -> dict[str, Any] | str:
 
 
 def _locate(root: str, file_name: str) -> tuple[str, str | None]:
-    """Returns a picture's real path and None, or anything and why it is not to be read."""
+    """Returns a picture's real path and, if it must not be read, the reason."""
     try:
         path = os.path.realpath(os.path.join(root, file_name))
         if os.path.isabs(file_name) or os.path.commonpath([root, path]) != root:
             return path, "outside_folder"
-        # Devices and pipes could block the build for ever.
+        # Devices and pipes could block the build forever.
         return path, None if stat.S_ISREG(os.stat(path).st_mode) else "not_a_file"
     except FileNotFoundError:
         return "", "missing"
-    except (OSError, ValueError):  # Null bytes, surrogates, too long, no permission.
+    except (OSError, ValueError):  # Null bytes, surrogates, long names, permissions.
         return "", "unreadable"
 
 
 def _album_id(value: Any, file_name: str, taken: set[str]) -> str:
-    """Returns the given id, else the file's stem, else, if that is taken, the file's whole name."""
+    """Returns the given id, or the file's stem, or its full name if the stem is taken."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     given = clean_text(value)
@@ -191,7 +192,7 @@ def _album_id(value: Any, file_name: str, taken: set[str]) -> str:
 
 
 def _genres(value: Any) -> tuple[str, ...]:
-    """Returns the genres among the strings of a list; a plain string counts as a list of one."""
+    """Returns the distinct genres in a list; a plain string counts as a list of one."""
     names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     genres = (normalize_genre(name) for name in names if isinstance(name, str))
     return tuple(dict.fromkeys(genre for genre in genres if genre is not None))

@@ -1,7 +1,6 @@
-"""Fetches from services as their operators ask: rates, pauses, retries, and bounds on everything.
+"""A polite HTTP client: rate limits, pauses, retries and bounds on everything.
 
-What comes from outside decides nothing here: where a redirect may lead, how much is read and for
-how long are bounded, whatever a server says.
+Servers are untrusted. Whatever they send, redirect targets, bytes read and time spent are limited.
 """
 
 import asyncio
@@ -24,38 +23,38 @@ from yarl import URL
 _T = TypeVar("_T")
 
 MAX_REDIRECTS = 5
-MAX_TRIES = 5  # of a request that its host fails in other ways than being down
+MAX_TRIES = 5  # per request, not counting pauses and outages of the host
 _REDIRECTS = (301, 302, 303, 307, 308)
-_TRY_AGAIN = (408, 425, 429)  # and 5xx; any other 4xx would be answered the same again
+_TRY_AGAIN = (408, 425, 429)  # and 5xx; any other 4xx would only repeat
 _PAUSING = (429, 503)
 _PAUSES = tuple(f"http_{status}" for status in _PAUSING)
 
-# Backoff: seconds before the second try, doubled for each further one, up to the most.
+# Exponential backoff: base and maximum.
 _BACKOFF_S = 0.5
 _MAX_BACKOFF_S = 60.0
 
-# Clocks and networks are not exact: the spacing of requests is this much wider than the rate asks.
+# Requests are spaced this much wider than the rate requires, as clocks and networks are inexact.
 _RATE_MARGIN = 1.02
 
-# After so many requests that failed, each for the first time, without a success between them, it is
-# the host that is down: all requests wait between their tries.
+# A host counts as down after this many requests in a row failed on their first try. All requests to
+# it then wait between tries.
 _DOWN_AFTER = 20
 
-_MAX_PAUSES = 20  # that a request is told to make
+_MAX_PAUSES = 20  # per request
 
 _DNS_CACHE_S = 600
 _CONNECT_S = 10.0
-_SILENCE_SHARE = 3  # a request may be without a byte for a third of its time
-_MAX_PAUSE_S = 7 * 86_400.0  # what asks for more is mistaken
-_MAX_COUNT = 10**9  # of anything
+_SILENCE_SHARE = 3  # a request may receive nothing for a third of its time
+_MAX_PAUSE_S = 7 * 86_400.0  # anything longer is a mistake
+_MAX_COUNT = 10**9  # larger counts are invalid
 
 
 class FetchError(Exception):
-    """A request that gave nothing usable.
+    """A request failed.
 
     Attributes:
       reason: one word, such as "timeout", "http_404" or "malformed_json".
-      retry: whether asking again may end better.
+      retry: whether a retry may succeed.
     """
 
     def __init__(self, reason: str, retry: bool = True):
@@ -65,10 +64,10 @@ class FetchError(Exception):
 
 
 class UnavailableError(Exception):
-    """A host that wants to be left alone, or is down, for longer than is waited for.
+    """A host asked for a pause longer than `max_wait`, or was down for longer.
 
     Attributes:
-      seconds: how long from now, where it says.
+      seconds: the remaining pause in seconds, 0 if unknown.
     """
 
     def __init__(self, host: str, seconds: float, why: str):
@@ -78,12 +77,12 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that is neither a redirect nor a reason to try again.
+    """A final response: no redirect, no reason to retry.
 
     Attributes:
-      status: 2xx, or a 4xx that asking again would not change.
-      type: the content type, lower case, without parameters.
-      body: at most as long as was allowed.
+      status: 2xx, or a 4xx that a retry would not change.
+      type: the content type in lower case, without parameters.
+      body: the body, at most `max_bytes` long.
     """
 
     status: int
@@ -93,19 +92,19 @@ class Answer:
 
 @dataclass(slots=True)
 class _Host:
-    """What is known of a host; times are of the monotonic clock.
+    """The state of a host; times are on the monotonic clock.
 
     Attributes:
-      name: with its port, where that is not the usual one.
-      interval: seconds between requests.
-      free_at: when the next request may be sent.
-      paused_until: no request is sent before.
-      answered: whether it ever gave something usable.
-      failures: requests that failed since it last did.
-      failing_since: when the first of these was.
-      outages: how often it was waited for since, without having said for how long.
-      outage_until: until when it last was.
-      queue: held by the request whose turn is next.
+      name: the host name, with the port unless it is the default.
+      interval: the seconds between requests.
+      free_at: when the rate limit allows the next request.
+      paused_until: when the current pause ends.
+      answered: whether any response was usable so far.
+      failures: the number of failed requests since the last usable response.
+      failing_since: the time of the first of these failures.
+      outages: the number of backoffs since the last usable response.
+      outage_until: when the last backoff ends.
+      queue: the lock held by the next request.
     """
 
     name: str
@@ -120,27 +119,27 @@ class _Host:
     queue: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def turn(self, refuse: Callable[[], None] = lambda: None) -> None:
-        """Waits until a request may be sent: a token bucket that holds one token.
+        """Waits until a request may be sent (a token bucket of size one).
 
         Args:
-          refuse: is asked before each wait; raises an error if it is too long.
+          refuse: called before each wait; raises an error if the wait would be too long.
         """
         async with self.queue:
-            # Both times may move while this sleeps.
+            # Both times may change during the sleep.
             while (left := max(self.free_at, self.paused_until) - time.monotonic()) > 0:
                 refuse()
                 await asyncio.sleep(left)
             self.free_at = time.monotonic() + self.interval
 
     def pause(self, seconds: float) -> bool:
-        """Sends nothing for so long; returns whether that is over a second more than planned."""
+        """Starts or extends a pause; returns whether it grew by more than a second."""
         until = time.monotonic() + seconds
         longer = until > max(self.paused_until, time.monotonic()) + 1
         self.paused_until = max(self.paused_until, until)
         return longer
 
     def back_off(self) -> None:
-        """Sends nothing for a while that doubles; one request speaks for all refused together."""
+        """Pauses with exponential backoff; requests refused at the same time count once."""
         now = time.monotonic()
         if now >= self.outage_until:
             self.outages += 1
@@ -148,22 +147,22 @@ class _Host:
             self.pause(self.outage_until - now)
 
     def succeeded(self) -> None:
-        """Notes that an answer was usable."""
+        """Records a usable response."""
         self.answered, self.failures, self.outages = True, 0, 0
 
     def failed(self) -> None:
-        """Notes that an answer was not."""
+        """Records a failed request."""
         if not self.failures:
             self.failing_since = time.monotonic()
         self.failures += 1
 
 
 class Client:
-    """An HTTP client with manners; use it as an asynchronous context manager.
+    """A polite HTTP client; use it as an asynchronous context manager.
 
     Attributes:
-      requests: sent so far, by host.
-      max_wait: seconds; pauses above it are not waited for.
+      requests: the number of requests sent so far, by host.
+      max_wait: the longest pause to wait for, in seconds.
     """
 
     def __init__(
@@ -181,14 +180,14 @@ class Client:
         """Prepares a client.
 
         Args:
-          user_agent: says honestly who asks.
-          rates: requests a second by host; 0, or no entry, is no limit but `connections`.
-          trusted: hosts, without ports, that the user named: their addresses may be private.
-          connections: at most so many to a host.
-          timeout: seconds for a request as a whole, its body included.
-          max_wait: seconds; pauses above it are not waited for.
-          pauses: seconds that hosts are still to be left alone, from an earlier process.
-          on_pause: is told of each pause above a second that a host asks for, and its seconds.
+          user_agent: the User-Agent header, which identifies the caller.
+          rates: requests per second by host; 0 or no entry means no limit but `connections`.
+          trusted: hosts, without ports, that the user named; they may have private addresses.
+          connections: the maximum number of connections per host.
+          timeout: the seconds that a whole request may take, including its body.
+          max_wait: the longest pause to wait for, in seconds.
+          pauses: the remaining seconds of pauses from an earlier process, by host.
+          on_pause: called with the host and the seconds of each requested pause above a second.
         """
         self._user_agent = user_agent
         self._rates = rates
@@ -198,7 +197,7 @@ class Client:
         self.max_wait = max_wait
         self._on_pause = on_pause
         self._hosts: dict[str, _Host] = {}
-        self._origins: dict[str, _Host] = {}  # schemes and hosts that requests may go to
+        self._origins: dict[str, _Host] = {}  # allowed, by scheme and host
         for name, seconds in (pauses or {}).items():
             self._host(name).pause(seconds)
         self.requests: dict[str, int] = {}
@@ -232,20 +231,20 @@ class Client:
         max_bytes: int,
         headers: Mapping[str, str] | None = None,
     ) -> _T:
-        """Gets a URL, again where that helps, until `read` can make something of the answer.
+        """Gets a URL, with retries, and passes the response to `read`.
 
         Args:
-          url: https, or http on loopback.
-          read: raises `FetchError` where the answer is unusable.
-          max_bytes: a longer body is not read.
-          headers: sent to the URL's own host only, not along redirects to others.
+          url: an https URL, or http on loopback.
+          read: converts the response; raises `FetchError` if it is unusable.
+          max_bytes: the maximum length of the body.
+          headers: extra headers, sent only to the URL's own origin and not to redirect targets.
 
         Returns:
-          What `read` returns.
+          The result of `read`.
 
         Raises:
-          FetchError: it gave nothing usable.
-          UnavailableError: a host is to be left alone, or was down, for longer than `max_wait`.
+          FetchError: the request failed.
+          UnavailableError: a host asked for a pause longer than `max_wait`, or was down for longer.
         """
         tries = pauses = 0
         failed_before = False
@@ -255,7 +254,7 @@ class Client:
                 answer = await self._follow(_parse(url), hosts, max_bytes, headers or {})
                 result = await read(answer)
             except FetchError as failed:
-                # Who was asked first answers for those that it redirects to.
+                # The first host is responsible for the hosts that it redirects to.
                 service = hosts[0] if hosts else None
                 if failed.reason == "paused":
                     raise
@@ -266,15 +265,15 @@ class Client:
                 if service is not None and not failed_before:
                     service.failed()
                 failed_before = True
-                # A pause is the host's wish, not this request's failure; up to a point.
+                # Pauses are not failures of this request, up to a limit.
                 pause = failed.reason in _PAUSES
-                matters = service is not None and self._matters(service, hosts)
-                unreachable = failed.reason == "unreachable" and len(hosts) == 1 and matters
+                required = service is not None and self._is_required(service, hosts)
+                unreachable = failed.reason == "unreachable" and len(hosts) == 1 and required
                 pauses += pause
                 tries += not pause and not unreachable
                 if tries == MAX_TRIES or pauses == _MAX_PAUSES:
                     raise
-                if matters and (unreachable or service.failures > _DOWN_AFTER):
+                if required and (unreachable or service.failures > _DOWN_AFTER):
                     self._wait_for(service, unreachable)
                 else:
                     await asyncio.sleep(backoff(tries))
@@ -286,7 +285,7 @@ class Client:
     async def _follow(
         self, url: URL, hosts: list[_Host], max_bytes: int, headers: Mapping[str, str]
     ) -> Answer:
-        """Gets a URL, following its redirects; appends the hosts that were asked to `hosts`."""
+        """Gets a URL and follows redirects; appends each contacted host to `hosts`."""
         first = url
         for _ in range(MAX_REDIRECTS + 1):
             host = self._checked_host(url)
@@ -321,15 +320,15 @@ class Client:
         raise FetchError("too_many_redirects")
 
     def _checked_host(self, url: URL) -> _Host:
-        """Returns the host of a URL; refuses where no request may go, whoever says so."""
+        """Returns the host of a URL; raises `FetchError` if requests to it are forbidden."""
         origin = f"{url.scheme}://{url.raw_authority}"
         if origin not in self._origins:
             name = url.host or ""
             try:
                 private = not _is_public(ipaddress.ip_address(name))
             except ValueError:
-                # A name: the resolver looks at its addresses. Other spellings of an address,
-                # such as 2130706433 and 127.1, are not told apart from names by all.
+                # The resolver checks the addresses of names. Other spellings of an address, such
+                # as 2130706433 and 127.1, may pass for names.
                 private = name.replace(".", "").isdigit()
             secure = url.scheme == "https" or (url.scheme == "http" and is_loopback(name))
             if not name or not secure or url.user or (private and name not in self._trusted):
@@ -344,7 +343,7 @@ class Client:
         return self._hosts[name]
 
     async def _pause(self, host: _Host, headers: Mapping[str, str]) -> None:
-        """Leaves a host alone for as long as it asks, or, if it doesn't say, backs off."""
+        """Pauses for as long as a host asks, or backs off if it gives no time."""
         seconds = retry_after(headers)
         if seconds is None:
             host.back_off()
@@ -353,30 +352,30 @@ class Client:
             await self._on_pause(host.name, seconds)
 
     def _refuse_long_pause(self, host: _Host, hosts: list[_Host]) -> None:
-        """Raises an error if a host is to be left alone for longer than is waited for."""
+        """Raises an error if a host's pause is longer than `max_wait`."""
         left = host.paused_until - time.monotonic()
         if left > self.max_wait:
-            if self._matters(host, hosts):
-                raise UnavailableError(host.name, left, "asks for a pause")
-            raise FetchError("paused")  # and let others go on
+            if self._is_required(host, hosts):
+                raise UnavailableError(host.name, left, "asked for a long pause")
+            raise FetchError("paused")  # other covers can still be fetched
 
-    def _matters(self, host: _Host, hosts: list[_Host]) -> bool:
-        """Returns whether a run ends if it can't have a host.
+    def _is_required(self, host: _Host, hosts: list[_Host]) -> bool:
+        """Returns whether the run must end if a host is unavailable.
 
-        A host that the user named does, and the one that it redirects to at once; and one that is
-        asked first and did answer. One of the many servers behind these does not (the Cover Art
-        Archive sends to archive.org, which sends to one of its machines), nor one that a single
-        cover names.
+        The run needs the hosts that the user named, the hosts that these redirect to first, and the
+        first host of any request once it has answered. It does not need the many servers behind
+        them (the Cover Art Archive redirects to archive.org, which redirects to one of its
+        machines), or a host that is only in a cover's URL and never answered.
         """
         named = hosts[0].name.partition(":")[0] in self._trusted
         return (named and host in hosts[:2]) or (host is hosts[0] and host.answered)
 
     def _wait_for(self, host: _Host, unreachable: bool) -> None:
-        """Lets all requests wait for a host that is down, or gives up on it."""
+        """Makes all requests wait for a host that is down, or gives up on it."""
         down = time.monotonic() - host.failing_since
         if unreachable and not host.answered and host.outages >= MAX_TRIES:
             raise UnavailableError(
-                host.name, 0, "can't be reached: check the address and the network"
+                host.name, 0, "cannot be reached: check the address and the network"
             )
         if down > self.max_wait:
             raise UnavailableError(host.name, 0, f"has been down for {down / 60:.0f} minutes")
@@ -384,10 +383,10 @@ class Client:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Returns the seconds that an answer asks to wait; None where it doesn't say.
+    """Returns the value of the Retry-After header in seconds, None if missing or invalid.
 
-    RFC 9110, 10.2.3: seconds or a date. A date is read against the server's own clock where it
-    tells its time.
+    The header has seconds or a date (RFC 9110, 10.2.3). A date is compared with the server's own
+    Date header, if there is one.
     """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
@@ -404,10 +403,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 async def read_json(answer: Answer) -> dict[str, Any]:
-    """Reads the JSON object of an answer, whatever its content type.
+    """Returns the JSON object in a response of any content type.
 
     Raises:
-      FetchError: it holds none; "http_404" and the like where it is an error's.
+      FetchError: there is no JSON object, or the status is an error ("http_404").
     """
     if answer.status >= 400:
         raise FetchError(f"http_{answer.status}", retry=False)
@@ -421,22 +420,22 @@ async def read_json(answer: Answer) -> dict[str, Any]:
 
 
 def dicts(value: Any) -> list[dict[str, Any]]:
-    """Returns the objects of a JSON list; none where it is no list."""
+    """Returns the objects in a JSON list, empty if the value is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def natural(value: Any) -> int | None:
-    """Returns a JSON number that can be a number of things; None where it is none."""
+    """Returns a JSON value if it is a valid count, else None."""
     return value if isinstance(value, int) and 0 <= value < _MAX_COUNT else None
 
 
 def host_of(url: str) -> str:
-    """Returns the name under which a URL's host is limited and counted."""
+    """Returns the name of a URL's host as used in `rates` and `requests`."""
     return URL(url).host_port_subcomponent or ""
 
 
 def is_loopback(host: str) -> bool:
-    """Returns whether a host, a name or an address, is this machine."""
+    """Returns whether a host name or address is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -451,7 +450,7 @@ def _parse(url: str) -> URL:
 
 
 async def _read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """Reads no more of a body than is allowed, whatever length it says to have."""
+    """Reads a body; raises `FetchError` above `max_bytes`, whatever Content-Length says."""
     if (response.content_length or 0) > max_bytes:
         raise FetchError("too_large")
     chunks, length = [], 0
@@ -464,7 +463,7 @@ async def _read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 
 def backoff(tries: int) -> float:
-    """Returns seconds: exponential in the tries that failed, with jitter."""
+    """Returns a delay in seconds, exponential in the number of failed tries, with jitter."""
     seconds = min(_BACKOFF_S * 2.0 ** min(tries, 16), _MAX_BACKOFF_S)
     return seconds * random.uniform(0.5, 1.0)
 
@@ -475,11 +474,11 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 class _ForbiddenAddressError(OSError):
-    """A name leads to an address in a private network."""
+    """A host name resolves to a private address."""
 
 
 class _Resolver(AbstractResolver):
-    """Resolves names, but not to private addresses: no service has a reason to send us there."""
+    """Resolves names; rejects private addresses, which no public service has reason to use."""
 
     def __init__(self, trusted: frozenset[str]):
         self._trusted = trusted

@@ -1,7 +1,7 @@
 """MusicBrainz as a source: albums by genre, with covers from the Cover Art Archive.
 
-Needs no key. https://musicbrainz.org/doc/MusicBrainz_API asks for one request a second at most and
-a User-Agent that names a contact.
+It needs no key. https://musicbrainz.org/doc/MusicBrainz_API asks for at most one request per second
+and a User-Agent with a contact.
 """
 
 import re
@@ -16,21 +16,21 @@ from data_pipeline.http import Answer, Client, FetchError, dicts, natural, read_
 PUBLIC_API = "https://musicbrainz.org/ws/2"
 PUBLIC_COVERS = "https://coverartarchive.org"
 REQUESTS_PER_SECOND = 1.0
-PAGE_SIZE = 100  # the most that it gives
-MAX_BYTES = 16_000_000  # of an answer; a page of release groups has about 200 kB
+PAGE_SIZE = 100  # the service's maximum
+MAX_BYTES = 16_000_000  # per response; a page of release groups is about 200 kB
 
-# Sides of the covers that the archive makes, in pixels.
+# Sides of the archive's thumbnails in pixels.
 COVER_SIZES = (250, 500, 1200)
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class MusicBrainz:
-    """Lists albums of MusicBrainz: release groups with a genre's name among their tags.
+    """Lists MusicBrainz albums: release groups that have a genre's name among their tags.
 
     Attributes:
-      name: of the source, in the catalogue.
-      learned: what the source found out of the service, to be remembered: nothing here.
+      name: the source's name in the catalogue.
+      learned: what the source has learned about the service, to be saved; always empty here.
     """
 
     name = "musicbrainz"
@@ -47,12 +47,12 @@ class MusicBrainz:
         """Prepares the source.
 
         Args:
-          client: to ask with.
-          api: root of the web service, without a slash at its end.
-          covers: root of the Cover Art Archive, likewise.
-          size: side of the covers in pixels; the nearest that there is will be fetched.
-          since: first year of release, None for any.
-          until: last year of release, None for any.
+          client: the HTTP client.
+          api: the root URL of the web service, without a trailing slash.
+          covers: the root URL of the Cover Art Archive, without a trailing slash.
+          size: the wanted side of the covers in pixels; the nearest available size is used.
+          since: the first release year, None for any.
+          until: the last release year, None for any.
         """
         self._client = client
         self._api = api
@@ -63,7 +63,7 @@ class MusicBrainz:
         self.learned: dict[str, Any] = {}
 
     async def all_genres(self) -> list[str]:
-        """Returns the names of all genres that MusicBrainz has, normalised."""
+        """Returns the normalised names of all MusicBrainz genres."""
         names: dict[str | None, None] = {}
         offset: int | None = 0
         while offset is not None:
@@ -77,8 +77,8 @@ class MusicBrainz:
         """Returns a page of a genre's albums.
 
         Args:
-          listing: of a genre.
-          genres: which of an album's tags are taken for its genres.
+          listing: the listing of a genre.
+          genres: the requested genres; tags of an album that are among them become its genres.
         """
         query = f"tag:{_phrase(listing.key)} AND primarytype:album"
         if self._since is not None or self._until is not None:
@@ -95,13 +95,13 @@ class MusicBrainz:
         )
 
     def cover_url(self, cover: Cover) -> str:
-        """Returns where an album's front cover is."""
+        """Returns the URL of an album's front cover."""
         return f"{self._covers}/release-group/{cover.key}/front-{self._side}"
 
     async def _get(
         self, path: str, offset: int, items: str, count: str, **query: str
     ) -> tuple[list[Any], int | None]:
-        """Returns the items of a page, and how many all pages have, None where that is untold."""
+        """Returns the items of a page and the total over all pages, None if unknown."""
 
         async def read(answer: Answer) -> dict[str, Any]:
             value = await read_json(answer)
@@ -117,27 +117,27 @@ class MusicBrainz:
 
 
 def _phrase(genre: str) -> str:
-    """Returns a name as a phrase of the Lucene query syntax, in which it means itself."""
+    """Returns a name as an escaped, quoted phrase in Lucene query syntax."""
     escaped = genre.replace("\\", r"\\").replace('"', r"\"")
     return f'"{escaped}"'
 
 
 def _next_page(offset: int, items: list[Any], total: int | None) -> int | None:
-    """Returns where the next page begins; the last one is empty, or reaches the total if told."""
+    """Returns the next offset; None after an empty page or when the total, if known, is reached."""
     end = offset + min(len(items), PAGE_SIZE)
     return end if items and (total is None or end < total) else None
 
 
 def _id(item: Any) -> str | None:
-    """Returns an id that is one, and so may be part of a path."""
+    """Returns the id of an item if it is valid, and so safe in a path; else None."""
     value = item.get("id") if isinstance(item, dict) else None
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
 def _album(item: dict[str, Any], listed: str, genres: frozenset[str]) -> Album | None:
-    """Returns an album; None if it has none of the genres, or no id."""
+    """Returns an album, None if it has no valid id or none of the genres."""
     key = _id(item)
-    if "tags" in item:  # a search finds tags that hold its words among others
+    if "tags" in item:  # the search also matches longer tags that contain the phrase
         tags = {normalize_genre(tag.get("name")) for tag in dicts(item["tags"]) if _is_voted(tag)}
         named = sorted(genres & tags)
     else:
@@ -159,7 +159,7 @@ def _album(item: dict[str, Any], listed: str, genres: frozenset[str]) -> Album |
 
 
 def _is_voted(tag: dict[str, Any]) -> bool:
-    """Returns whether more people said that a tag fits than that it doesn't."""
+    """Returns whether a tag has more votes for it than against it."""
     count = tag.get("count")
     return not isinstance(count, int) or count > 0
 

@@ -1,6 +1,6 @@
-"""Opens pictures that come from outside: bounds them, decodes them, makes RGB squares of them.
+"""Opens untrusted pictures: checks their size, decodes them and makes RGB squares.
 
-Nothing here trusts its input: what cannot be used raises `PictureError` with a short reason.
+A picture that cannot be used raises `PictureError` with a short reason.
 """
 
 import io
@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-# Above this a picture is refused from its header alone. Decoded it would take 150 MB as RGB.
+# Larger pictures are rejected by their header. At this size, RGB pixels take 150 MB.
 MAX_PIXELS = 50_000_000
 
-# Files above this are not worth reading: what `MAX_PIXELS` holds, encoded, stays far below.
+# Larger files are not read: an encoded picture of `MAX_PIXELS` is far smaller.
 MAX_BYTES = 100_000_000
 
-# Pillow also opens formats that run other programs (EPS) or that no cover comes in.
+# Pillow also opens formats that run other programs (EPS) or that covers do not use.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
-# EXIF orientation -> what turns the picture upright.
+# EXIF orientation -> the transpose that turns the picture upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -30,9 +30,9 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Each cheap reduction (JPEG's scaled decoding, box averaging) stops at this many times the target
-# size and leaves the rest to Lanczos. At 2, 300 px JPEGs made 64 px decode twice as fast and
-# differ from Lanczos alone by 48 dB PSNR, at 1 by 36 dB.
+# Cheap reductions (scaled JPEG decoding, box averaging) stop at this multiple of the target size;
+# Lanczos does the rest. From 300 px JPEGs to 64 px, a factor of 2 decodes twice as fast and differs
+# from Lanczos alone by 48 dB PSNR; a factor of 1 differs by 36 dB.
 _REDUCTION_MARGIN = 2
 
 
@@ -50,10 +50,10 @@ class PictureError(Exception):
 
 
 def read_picture(path: str | os.PathLike[str]) -> Image.Image:
-    """Opens a picture's file as `open_picture` opens its bytes.
+    """Opens a picture file; see `open_picture`.
 
     Raises:
-      PictureError: "unreadable", "too_large" for more than `MAX_BYTES`, or as `open_picture`.
+      PictureError: "unreadable", "too_large" for more than `MAX_BYTES`, or as in `open_picture`.
     """
     try:
         if os.path.getsize(path) > MAX_BYTES:
@@ -65,13 +65,13 @@ def read_picture(path: str | os.PathLike[str]) -> Image.Image:
 
 
 def open_picture(data: bytes) -> Image.Image:
-    """Opens an encoded picture, reading its header only; of an animation, the first frame.
+    """Opens an encoded picture and reads only its header; an animation gives its first frame.
 
     Args:
       data: the bytes of a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file.
 
     Returns:
-      A picture whose pixels are not decoded yet; pass it to `square_rgb` to learn if they can be.
+      A picture that is not decoded yet; `square_rgb` decodes it and raises if it is damaged.
 
     Raises:
       PictureError: "empty", "not_a_picture", or "too_large" for more than `MAX_PIXELS`.
@@ -82,7 +82,7 @@ def open_picture(data: bytes) -> Image.Image:
         picture = Image.open(io.BytesIO(data), formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError("too_large") from error
-    except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes.
+    except Exception as error:  # Pillow can raise nearly anything on hostile bytes.
         raise PictureError("not_a_picture") from error
     if picture.width * picture.height > MAX_PIXELS:
         raise PictureError("too_large")
@@ -92,13 +92,13 @@ def open_picture(data: bytes) -> Image.Image:
 def square_rgb(picture: Image.Image, size: int) -> Image.Image:
     """Decodes a picture to an upright RGB square of `size` x `size` pixels.
 
-    The centre is cropped, transparency is laid over white, and shrinking is antialiased. A picture
-    whose shorter side is below `size` is upscaled; compare before calling, as JPEGs are
-    decoded in place at a lower resolution.
+    Crops the centre, puts white behind transparency and shrinks with antialiasing. A picture with a
+    shorter side below `size` is upscaled. Compare sizes before the call: it may change
+    `picture.size`, as JPEGs are decoded in place at a lower resolution.
 
     Args:
-      picture: from `open_picture`, not decoded yet.
-      size: side of the result in pixels.
+      picture: a picture from `open_picture`, not decoded yet.
+      size: the side of the result in pixels.
 
     Raises:
       PictureError: "truncated", "broken" or "unsupported_mode".
@@ -108,25 +108,25 @@ def square_rgb(picture: Image.Image, size: int) -> Image.Image:
         rgb = _opaque_rgb(picture)
     except PictureError:
         raise
-    except Exception as error:  # As above; a collection must survive any one of its pictures.
+    except Exception as error:  # As above: no single picture may stop a build.
         raise PictureError("broken") from error
 
     side = min(rgb.size)
-    if rgb.width != rgb.height:  # Not left to `resize`, whose box reduction looks beyond its box.
+    if rgb.width != rgb.height:  # `resize(box=...)` would mix in pixels outside the box.
         left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
         rgb = rgb.crop((left, top, left + side, top + side))
     square = rgb.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=_REDUCTION_MARGIN)
-    # A centred square stays one when turned, so that it is turned last, when it is small.
+    # Turning last is cheaper, and a centred square stays one.
     turn = _UPRIGHT.get(_orientation(picture))
     return square if turn is None else square.transpose(turn)
 
 
 def decode(picture: Image.Image, size: int) -> None:
-    """Decodes a picture in place, to its end; a JPEG at a lower resolution, if `size` allows.
+    """Decodes a picture in place and completely; a JPEG at a lower resolution if `size` allows.
 
     Args:
-      picture: from `open_picture`, not decoded yet.
-      size: the picture is to be shrunk to in pixels.
+      picture: a picture from `open_picture`, not decoded yet.
+      size: the side in pixels that the picture will be shrunk to.
 
     Raises:
       PictureError: "truncated" or "broken".
@@ -140,11 +140,11 @@ def decode(picture: Image.Image, size: int) -> None:
 
 
 def _opaque_rgb(picture: Image.Image) -> Image.Image:
-    """Converts a decoded picture of any mode to RGB, with white behind what is transparent."""
+    """Converts a decoded picture of any mode to RGB, with white behind transparency."""
     if picture.mode.startswith("I;16"):  # Pillow's own conversion clips instead of scaling.
         levels = np.asarray(picture).astype(np.uint32)  # [H, W] in [0, 65535]
         picture = Image.fromarray(((levels + 128) // 257).astype(np.uint8))
-    if picture.mode in ("I", "F", "LAB"):  # 32-bit greys say nothing of what their white is.
+    if picture.mode in ("I", "F", "LAB"):  # The white level of 32-bit greys is unknown.
         raise PictureError("unsupported_mode")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
@@ -157,5 +157,5 @@ def _opaque_rgb(picture: Image.Image) -> Image.Image:
 def _orientation(picture: Image.Image) -> int | None:
     try:
         return picture.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # Broken EXIF does not make the pixels worse.
+    except Exception:  # The pixels are usable even if the EXIF data is broken.
         return None

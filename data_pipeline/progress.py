@@ -1,4 +1,4 @@
-"""What a person sees of a crawl: a line of progress, the state of a collection, the summary."""
+"""Reports on a crawl: the progress line, the state of a collection, the JSON summary."""
 
 import shutil
 import sys
@@ -13,13 +13,13 @@ from data_pipeline.catalog import count_stored, count_unlisted, open_to_read, re
 
 Tallies = Mapping[tuple[str, str, str], int]
 
-_WINDOW = 60  # of the rate, in lines on a terminal
-_PLAIN_S = 30.0  # between lines that stay
-_STATUS_S = 600.0  # what --status takes the rate from
+_WINDOW = 60  # updates that the rate is averaged over
+_PLAIN_S = 30.0  # between progress lines if stderr is not a terminal
+_STATUS_S = 600.0  # that --status averages the rate over
 
 
 class Progress:
-    """Prints how far a crawl is, to stderr: on a terminal in one line that changes."""
+    """Prints the progress of a crawl to stderr; on a terminal, one line that updates."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
@@ -28,7 +28,7 @@ class Progress:
         self._stored: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
 
     def update(self, tallies: Tallies, to_come: int) -> None:
-        """Prints the line of `describe`, as often as it should be; call it about every second."""
+        """Updates the progress line; call this about once a second."""
         now = time.monotonic()
         self._stored.append((now, count(tallies, "covers", "done")))
         (start, before), (end, stored) = self._stored[0], self._stored[-1]
@@ -41,24 +41,24 @@ class Progress:
             print(line, file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
-        """Prints a line that stays."""
+        """Prints a permanent line."""
         self._show("")
         print(text, file=sys.stderr, flush=True)
 
     def _show(self, line: str) -> None:
         if self._live:
-            line = line[: shutil.get_terminal_size().columns - 1]  # a line that wraps would stay
+            line = line[: shutil.get_terminal_size().columns - 1]  # wrapped lines would stay
             print(f"\r{line:<{self._width}}", end="\r", file=sys.stderr, flush=True)
             self._width = len(line)
 
 
 def describe(tallies: Tallies, to_come: int, rate: float) -> str:
-    """Returns a line: how many albums and covers there are, how fast they come, until when.
+    """Returns a line with the numbers of albums and covers, the rate and the ETA.
 
     Args:
-      tallies: of the catalogue.
-      to_come: about how many covers are still to be stored.
-      rate: covers a second.
+      tallies: the catalogue's tallies.
+      to_come: an estimate of the covers still to be stored.
+      rate: covers per second.
     """
     parts = [
         f"{count(tallies, 'covers'):,} albums",
@@ -76,10 +76,10 @@ def describe(tallies: Tallies, to_come: int, rate: float) -> str:
 
 
 def print_status(folder: Path) -> None:
-    """Prints the state of a collection, also while a process collects into it.
+    """Prints the state of a collection, even while a crawl is running.
 
     Raises:
-      UserError: there is none.
+      UserError: there is no collection.
     """
     with closing(open_to_read(folder)) as db:
         tallies = read_tallies(db)
@@ -95,11 +95,11 @@ def print_status(folder: Path) -> None:
         for reason, n in failures(tallies, job).items():
             print(f"  {'':<8}{'':<38}{n:>10,} {reason}")
     if unlisted:
-        print(f"  about {unlisted:,} albums more are to be listed")
+        print(f"  about {unlisted:,} more albums to list")
 
 
 def summary(tallies: Tallies) -> dict[str, Any]:
-    """Returns the state of a collection as JSON values."""
+    """Returns the state of a collection, ready for JSON."""
     return {
         "albums": count(tallies, "covers"),
         "stored": count(tallies, "covers", "done"),
@@ -117,14 +117,14 @@ def summary(tallies: Tallies) -> dict[str, Any]:
 
 
 def count(tallies: Tallies, job: str, state: str | None = None) -> int:
-    """Returns the number of jobs of a table, all or those in a state."""
+    """Returns the number of jobs in a table, optionally only those in one state."""
     return sum(
         n for (name, found, _), n in tallies.items() if name == job and state in (None, found)
     )
 
 
 def failures(tallies: Tallies, job: str) -> dict[str, int]:
-    """Returns the number of failed jobs of a table by reason, most frequent first."""
+    """Returns the number of failed jobs in a table by reason, most frequent first."""
     failed = {
         why: n for (name, state, why), n in tallies.items() if (name, state) == (job, "failed")
     }
@@ -132,7 +132,7 @@ def failures(tallies: Tallies, job: str) -> dict[str, int]:
 
 
 def duration(seconds: float) -> str:
-    """Returns a time span as "3 d 4:05:06"."""
+    """Returns a duration as text, such as "3 d 4:05:06"."""
     days, rest = divmod(round(seconds), 86_400)
     clock = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
     return f"{days} d {clock}" if days else clock

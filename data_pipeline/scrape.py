@@ -1,4 +1,4 @@
-"""Collects album covers with their metadata; stop it and continue it at any point."""
+"""Collects album covers with metadata; can be stopped and continued at any time."""
 
 import asyncio
 import importlib.metadata
@@ -29,7 +29,7 @@ from data_pipeline.http import Client, FetchError, UnavailableError, host_of, is
 from data_pipeline.musicbrainz import MusicBrainz
 from data_pipeline.progress import Progress, count, describe, print_status, summary
 
-COME_BACK = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, but it is not the time
+TRY_LATER = 75  # EX_TEMPFAIL in sysexits.h, a temporary failure
 GENRES_FILE = Path(__file__).with_name("genres.txt")
 CONTACT_VARIABLE = "DUCK_AND_COVER_CONTACT"
 CREDENTIALS = ("SPOTIPY_CLIENT_ID", "SPOTIPY_CLIENT_SECRET")
@@ -39,74 +39,80 @@ _DEFAULT_RATE = 1.0
 _DEFAULT_SIZE = 500
 _CONTACT = re.compile(r"[!-~]+@[!-~]+\.[!-~]+|https?://[!-~]+")
 
-# Hosts whose rules are known: requests a second.
+# Requests per second allowed by known hosts.
 _PUBLIC_RATES = {
     "musicbrainz.org": musicbrainz.REQUESTS_PER_SECOND,
     "api.spotify.com": spotify.REQUESTS_PER_SECOND,
 }
 
 SOURCE = flags.DEFINE_enum(
-    "source", "musicbrainz", ["musicbrainz", "spotify"], "where albums and covers come from"
+    "source", "musicbrainz", ["musicbrainz", "spotify"], "where to get albums and covers"
 )
-OUT = flags.DEFINE_string("out", "data/covers", "folder of the collection; run again to continue")
+OUT = flags.DEFINE_string(
+    "out", "data/covers", "folder of the collection; an existing one is continued"
+)
 GENRES = flags.DEFINE_string(
     "genres",
     None,
-    "names separated by commas, a file with a name a line, or 'all'; added to those of before",
+    "comma-separated names, a file with one name per line, or 'all'; adds to earlier genres",
 )
-LIMIT = flags.DEFINE_integer("limit", None, "covers that the collection is to have", 1)
+LIMIT = flags.DEFINE_integer("limit", None, "total number of covers to collect", 1)
 SIZE = flags.DEFINE_integer(
     "size",
     None,
-    "side of the covers in pixels, the nearest is taken; by default that of before, or 500",
+    "side of the covers in pixels; the nearest available size is used; default: as before, or 500",
     1,
 )
-SINCE = flags.DEFINE_integer("since", None, "first year of release", MIN_YEAR, MAX_YEAR)
-UNTIL = flags.DEFINE_integer("until", None, "last year of release", MIN_YEAR, MAX_YEAR)
-STATUS = flags.DEFINE_boolean("status", False, "print what is there and what is to come, and exit")
+SINCE = flags.DEFINE_integer("since", None, "first release year", MIN_YEAR, MAX_YEAR)
+UNTIL = flags.DEFINE_integer("until", None, "last release year", MIN_YEAR, MAX_YEAR)
+STATUS = flags.DEFINE_boolean("status", False, "print the state of the collection and exit")
 EXPORT_URLS = flags.DEFINE_string(
     "export_urls",
     None,
-    "write the known covers' URLs to this .jsonl or .parquet file, for img2dataset, and exit",
+    "write the URLs of known covers to this .jsonl or .parquet file for img2dataset, and exit",
 )
 CONTACT = flags.DEFINE_string(
     "contact",
     os.environ.get(CONTACT_VARIABLE),
-    f"e-mail address or URL that requests name; by default ${CONTACT_VARIABLE}",
+    f"your e-mail address or URL, sent in the User-Agent; default: ${CONTACT_VARIABLE}",
 )
 RATE = flags.DEFINE_float(
-    "requests_per_second", None, "of the metadata service; 0: no limit; by default 1", 0.0
+    "requests_per_second", None, "rate for the metadata service; 0: no limit; default: 1", 0.0
 )
-CONCURRENCY = flags.DEFINE_integer("concurrency", 8, "covers fetched at a time", 1, 512)
-TIMEOUT = flags.DEFINE_float("timeout", 60.0, "seconds for a request, its body included", 0.1)
+CONCURRENCY = flags.DEFINE_integer("concurrency", 8, "number of concurrent cover downloads", 1, 512)
+TIMEOUT = flags.DEFINE_float(
+    "timeout", 60.0, "seconds that a request may take, including its body", 0.1
+)
 MAX_WAIT = flags.DEFINE_float(
-    "max_wait", 900.0, "seconds; a service that asks for a longer pause ends the run", 0.0
+    "max_wait", 900.0, "longest pause to wait for, in seconds; a longer one ends the run", 0.0
 )
 MUSICBRAINZ_URL = flags.DEFINE_string(
-    "musicbrainz_url", musicbrainz.PUBLIC_API, "web service of MusicBrainz, or of a mirror"
+    "musicbrainz_url", musicbrainz.PUBLIC_API, "URL of the MusicBrainz web service or a mirror"
 )
 COVERART_URL = flags.DEFINE_string(
-    "coverart_url", musicbrainz.PUBLIC_COVERS, "Cover Art Archive, or a mirror"
+    "coverart_url", musicbrainz.PUBLIC_COVERS, "URL of the Cover Art Archive or a mirror"
 )
-SPOTIFY_API_URL = flags.DEFINE_string("spotify_api_url", spotify.PUBLIC_API, "Spotify's web API")
+SPOTIFY_API_URL = flags.DEFINE_string(
+    "spotify_api_url", spotify.PUBLIC_API, "URL of Spotify's web API"
+)
 SPOTIFY_TOKEN_URL = flags.DEFINE_string(
-    "spotify_token_url", spotify.PUBLIC_TOKEN, "where Spotify gives tokens"
+    "spotify_token_url", spotify.PUBLIC_TOKEN, "URL where Spotify issues tokens"
 )
-_ANY_REASON = "true"  # what absl makes of a flag without a value
+_ANY_REASON = "true"  # the value that absl gives to a flag without one
 RETRY_FAILED = flags.DEFINE_flag(
     flags.Flag(
         parser=flags.ArgumentParser(),
         serializer=flags.ArgumentSerializer(),
         name="retry_failed",
         default=None,
-        help_string="try only what failed again; with a value, what failed for that reason",
-        boolean=True,  # may stand without a value
+        help_string="retry only what failed; with a value, only what failed for that reason",
+        boolean=True,  # the value may be omitted
     )
 )
 
 
 def main() -> int:
-    """Collects, or reports on a collection; returns the exit code."""
+    """Collects covers, reports on a collection or exports URLs; returns the exit code."""
     out = Path(OUT.value)
     if STATUS.value:
         print_status(out)
@@ -114,7 +120,7 @@ def main() -> int:
     urls = _service_urls()
     rate = _rate(urls[0])
     if SINCE.value is not None and UNTIL.value is not None and SINCE.value > UNTIL.value:
-        raise UserError(f"--since={SINCE.value} is after --until={UNTIL.value}")
+        raise UserError(f"--since={SINCE.value} must not be after --until={UNTIL.value}")
     genres = _read_genres(GENRES.value)
     if SOURCE.value == "spotify":
         print(f"note: {spotify.TERMS}", file=sys.stderr)
@@ -132,8 +138,8 @@ def main() -> int:
             return asyncio.run(_collect(catalog, urls, rate, genres, user_agent, credentials))
     except sqlite3.Error as error:
         raise UserError(
-            f"the catalogue {out / CATALOG_FILE} can't be used ({error}); what was stored is not "
-            "lost: put that right and run the command again"
+            f"the catalogue {out / CATALOG_FILE} cannot be used ({error}); stored covers are safe: "
+            "fix this and run the command again"
         ) from error
 
 
@@ -145,14 +151,14 @@ async def _collect(
     user_agent: str,
     credentials: tuple[str, str] | None,
 ) -> int:
-    """Runs the crawl, shows how far it is, and prints the summary; returns the exit code."""
+    """Runs the crawl with a progress display, prints the summary and returns the exit code."""
     start = time.monotonic()
     progress = Progress()
     since, until = _years(catalog, progress)
     size = _size(catalog, progress)
     lost = catalog.check_files()
     if lost:
-        progress.say(f"{lost} covers are not on disk as they were stored; they are fetched again")
+        progress.say(f"fetching {lost} covers again: their files are missing or have changed size")
     if catalog.setting("crawling"):  # the last process was stopped or killed
         store.adopt(catalog)
     catalog.remember({"crawling": True})
@@ -166,12 +172,12 @@ async def _collect(
         since=since,
         until=until,
         concurrency=CONCURRENCY.value,
-        again=RETRY_FAILED.value is not None,
+        only_retries=RETRY_FAILED.value is not None,
         progress=progress,
     )
     client = Client(
         user_agent,
-        # A mirror may send us on to the public service, whose rules hold then.
+        # A mirror may redirect to the public service, whose limit then applies.
         rates=_PUBLIC_RATES | {host_of(urls[0]): rate},
         trusted=frozenset(URL(url).host or "" for url in urls),
         connections=max(CONCURRENCY.value, LISTERS),
@@ -209,8 +215,8 @@ async def _collect(
         if unavailable.seconds:
             then = datetime.now() + timedelta(seconds=unavailable.seconds)
             when = f"after {then:%Y-%m-%d %H:%M}"
-        cli.warn(f"{unavailable}; all is saved: run the same command again {when}")
-        return COME_BACK
+        cli.warn(f"{unavailable}; progress is saved: run the same command again {when}")
+        return TRY_LATER
     return cli.INTERRUPTED if crawl.stopped == signal.SIGINT else 0
 
 
@@ -229,28 +235,28 @@ def _source(
 
 
 def _requests(client: Client, urls: tuple[str, str]) -> dict[str, int]:
-    """Returns how many requests went to the source's services, and to all other hosts."""
+    """Returns the number of requests to each of the source's services and to all other hosts."""
     services = {host_of(url): client.requests.get(host_of(url), 0) for url in urls}
     return services | {"others": sum(client.requests.values()) - sum(services.values())}
 
 
 async def _ask(catalog: Catalog, source: Source, genres: list[str] | None) -> frozenset[str]:
-    """Adds the genres asked for to the collection's; returns all of these.
+    """Adds the requested genres to the collection; returns all of its requested genres.
 
     Args:
-      catalog: of the collection.
-      source: knows what "all" genres are.
-      genres: names; empty for all, None for those of before.
+      catalog: the collection's catalogue.
+      source: the source, which lists all genres.
+      genres: the names to add; empty for all genres, None for no new ones.
 
     Raises:
-      UserError: there are none.
+      UserError: no genre was ever requested, or the source's list is unavailable.
     """
     if genres == [] and not catalog.setting("all_genres"):
         try:
             names = await source.all_genres() or _starter_genres()
         except FetchError as error:
             raise UserError(
-                f"the list of all genres can't be had ({error.reason}); name some by --genres, or "
+                f"cannot get the list of all genres ({error.reason}); name some with --genres, or "
                 "check the service's URL"
             ) from error
         catalog.ask(names)
@@ -260,62 +266,62 @@ async def _ask(catalog: Catalog, source: Source, genres: list[str] | None) -> fr
     asked = catalog.genres()
     if not asked:
         raise UserError(
-            "which genres? Give --genres='thrash metal,dub', --genres=FILE with a name a line, or "
-            "--genres=all"
+            "no genres given; use --genres='thrash metal,dub', --genres=FILE with one name per "
+            "line, or --genres=all"
         )
     return asked
 
 
 def _years(catalog: Catalog, progress: Progress) -> tuple[int | None, int | None]:
-    """Returns the first and last year of the collection; lists anew if they are others now."""
+    """Returns the first and last release year; restarts the listings if they changed."""
     before = catalog.setting("years", [None, None])
     now = [SINCE.value, UNTIL.value]
     if now == [None, None] or now == before:
         return before[0], before[1]
     if catalog.genres():
-        progress.say("other years than before: all albums are listed anew")
+        progress.say("the release years have changed: listing all albums again")
     catalog.change_years(*now)
     return SINCE.value, UNTIL.value
 
 
 def _size(catalog: Catalog, progress: Progress) -> int:
-    """Returns the size of the covers: as given, else as before."""
+    """Returns the size of the covers: from the flag, else as before."""
     before = catalog.setting("size")
     size = SIZE.value or before or _DEFAULT_SIZE
     if before not in (None, size):
         progress.say(
-            f"covers were fetched at {before} pixels so far, and are at {size} from now on"
+            f"the cover size changed from {before} to {size} pixels; stored covers keep their size"
         )
     catalog.remember({"size": size})
     return size
 
 
 def _read_genres(given: str | None) -> list[str] | None:
-    """Returns the genres of a flag's value, normalised: an empty list for all, None for none given.
+    """Returns the normalised genres in a flag's value, empty for all, None if it is not given.
 
     Raises:
-      UserError: there is no such file, it is no text, or a name is too long.
+      UserError: the file is missing, is not text or has no genre, or a name is too long.
     """
     if given is None:
         return None
     if given == "all":
         return []
     file = Path(given)
-    if os.path.isfile(given):  # that a list is too long for a file's name is no error to it
+    if os.path.isfile(given):  # False, not an error, if the value is too long for a path
         lines = _read_lines(file)
     elif "," not in given and (file.suffix or os.sep in given):
-        raise UserError(f"--genres={given}: there is no such file; names are separated by commas")
+        raise UserError(f"--genres={given}: there is no such file; separate names with commas")
     else:
         lines = given.split(",")
     names = [name for line in lines if (name := normalize_genre(line))]
     for name in names:
         if len(name) > _MAX_GENRE_LENGTH:
             raise UserError(
-                f"--genres: {name[:30]!r}... is longer than {_MAX_GENRE_LENGTH} characters; in a "
-                "file, write a name a line"
+                f"--genres: {name[:30]!r}... is longer than {_MAX_GENRE_LENGTH} characters; "
+                "separate names with commas, or put one per line in a file"
             )
     if not names:
-        raise UserError(f"--genres={given}: there is no genre in it; --genres=all takes all")
+        raise UserError(f"--genres={given} contains no genre; use --genres=all for all genres")
     return list(dict.fromkeys(names))
 
 
@@ -324,21 +330,21 @@ def _starter_genres() -> list[str]:
 
 
 def _read_lines(file: Path) -> list[str]:
-    """Returns the lines of a UTF-8 file but its comments."""
+    """Returns the lines of a UTF-8 file without comments."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{file} is not UTF-8 text (byte {error.start}); save it as such"
+            f"{file} is not UTF-8 text (byte {error.start}); save it as UTF-8"
         ) from error
     return [line for line in text.splitlines() if not line.lstrip().startswith("#")]
 
 
 def _service_urls() -> tuple[str, str]:
-    """Returns where the source's metadata is, and its other service.
+    """Returns the URLs of the source's metadata service and of its other service.
 
     Raises:
-      UserError: a URL is none, or not a safe one.
+      UserError: a URL is invalid or not secure.
     """
     pair = (
         (MUSICBRAINZ_URL, COVERART_URL)
@@ -353,17 +359,17 @@ def _service_urls() -> tuple[str, str]:
         loopback = is_loopback(url.host or "")
         if url.host is None or not (url.scheme == "https" or (url.scheme == "http" and loopback)):
             raise UserError(
-                f"--{flag.name}={flag.value} must begin with https:// (http:// only on this "
-                "machine: to a mirror without it, use a tunnel such as ssh -L)"
+                f"--{flag.name}={flag.value} must start with https://; http:// is allowed only on "
+                "localhost, so reach a mirror without https through a tunnel such as ssh -L"
             )
     return pair[0].value.rstrip("/"), pair[1].value.rstrip("/")
 
 
 def _rate(api: str) -> float:
-    """Returns the requests a second that the metadata service gets; 0 for no limit.
+    """Returns the rate for the metadata service in requests per second, 0 for no limit.
 
     Raises:
-      UserError: that is more than its rules allow.
+      UserError: the rate exceeds the service's limit.
     """
     host = (URL(api).host or "").rstrip(".")
     allowed = next((r for h, r in _PUBLIC_RATES.items() if f".{host}".endswith(f".{h}")), None)
@@ -371,41 +377,41 @@ def _rate(api: str) -> float:
         return allowed or _DEFAULT_RATE
     if allowed is not None and not 0 < RATE.value <= allowed:
         raise UserError(
-            f"--requests_per_second={RATE.value:g} is more than the {allowed:g} that {host} "
-            "may be asked; for more, use a mirror of your own"
+            f"--requests_per_second={RATE.value:g} must be above 0 and at most {allowed:g} for "
+            f"{host}; for a higher rate, use your own mirror"
         )
     return RATE.value
 
 
 def _user_agent() -> str:
-    """Returns how requests name themselves.
+    """Returns the User-Agent header.
 
     Raises:
-      UserError: MusicBrainz is to be asked, which wants a contact.
+      UserError: the contact that MusicBrainz requires is missing or invalid.
     """
     name = f"DuckAndCover/{importlib.metadata.version('duck-and-cover')}"
     if CONTACT.value is None and SOURCE.value == "spotify":
         return name
     if not _CONTACT.fullmatch(CONTACT.value or ""):
         raise UserError(
-            "MusicBrainz asks that requests name a contact: give --contact=you@example.org (or a "
+            "MusicBrainz requires a contact in each request: give --contact=you@example.org (or a "
             f"URL), or set {CONTACT_VARIABLE}"
         )
     return f"{name} ( {CONTACT.value} )"
 
 
 def _credentials() -> tuple[str, str]:
-    """Returns the app's id and secret, of the environment or the file .env.
+    """Returns the app's id and secret from the environment or the file .env.
 
     Raises:
-      UserError: they are not there.
+      UserError: one is missing or not ASCII.
     """
     values = dotenv.dotenv_values(".env") | os.environ
     client_id, secret = (values.get(name) for name in CREDENTIALS)
     if not client_id or not secret or not f"{client_id}{secret}".isascii():
         raise UserError(
-            f"set {' and '.join(CREDENTIALS)}, in the environment or in a file .env, to those of "
-            "your app at developer.spotify.com/dashboard"
+            f"set {' and '.join(CREDENTIALS)} in the environment or in a file .env; your app's "
+            "page at developer.spotify.com/dashboard shows both"
         )
     return client_id, secret
 

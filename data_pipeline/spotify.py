@@ -1,7 +1,7 @@
-"""Spotify as a source: artists by genre, their related artists, the albums of all these.
+"""Spotify as a source: artists by genre, their related artists, and the albums of all of them.
 
-Its terms forbid to train models on its content (Developer Policy, III.14). What an app may do
-depends on when it was registered, so that page sizes and abilities are found out and remembered.
+Its terms forbid training models on its content (Developer Policy, III.14). An app's permissions
+depend on when it was registered, so page sizes and abilities are probed and saved.
 """
 
 import asyncio
@@ -34,34 +34,34 @@ from data_pipeline.http import (
 
 PUBLIC_API = "https://api.spotify.com/v1"
 PUBLIC_TOKEN = "https://accounts.spotify.com/api/token"
-# Spotify publishes no number; this one is of this project, on the safe side.
+# Spotify publishes no limit; this is a cautious choice.
 REQUESTS_PER_SECOND = 1.0
 TERMS = (
     "Spotify's Developer Policy (III.14) forbids training machine-learning models on its content"
 )
 
-# Apps from before 2024-11 get 50 items a page, later ones 10; more is answered with 400.
+# Apps from before 2024-11 get 50 items per page, later ones 10; asking for more gives a 400.
 PAGE_SIZES = (50, 10, 5, 1)
-LAST_RESULT = 1000  # a search ends there, whatever its total
-MAX_BYTES = 16_000_000  # of an answer
+LAST_RESULT = 1000  # searches end here, whatever their total
+MAX_BYTES = 16_000_000  # per response
 
-# Sides of the pictures in pixels, widest first, where an answer doesn't say.
+# Default sides of an album's pictures in pixels, widest first, for responses without sizes.
 COVER_SIZES = (640, 300, 64)
 
 _ID = re.compile(r"[0-9A-Za-z]{22}")
 _TOKEN_S = 30.0
 _MAX_URL = 2000  # characters
 
-# It logs the header that holds the secret, at level DEBUG.
+# At level DEBUG it logs the header with the secret.
 logging.getLogger("spotipy").setLevel(logging.WARNING)
 
 
 class Spotify:
-    """Lists artists of a genre, and albums of an artist.
+    """Lists the artists of a genre and the albums of an artist.
 
     Attributes:
-      name: of the source, in the catalogue.
-      learned: `page_size`, and whether there are `related_artists`, once known.
+      name: the source's name in the catalogue.
+      learned: the app's `page_size` and whether it has `related_artists`, once known.
     """
 
     name = "spotify"
@@ -79,13 +79,13 @@ class Spotify:
         """Prepares the source.
 
         Args:
-          client: to ask with.
-          api: root of the web API, without a slash at its end.
-          token_url: gives tokens for the app's id and secret.
-          client_id: of the app.
-          client_secret: of the app; sent to `token_url` alone.
-          size: side of the covers in pixels; the nearest that there is will be fetched.
-          learned: what an earlier process found out.
+          client: the HTTP client.
+          api: the root URL of the web API, without a trailing slash.
+          token_url: the URL that issues tokens for the app's id and secret.
+          client_id: the app's id.
+          client_secret: the app's secret, sent only to `token_url`.
+          size: the wanted side of the covers in pixels; the nearest available size is used.
+          learned: `learned` as an earlier process saved it.
         """
         self._client = client
         self._api = api
@@ -104,18 +104,18 @@ class Spotify:
         self.learned = dict(learned)
 
     async def all_genres(self) -> list[str]:
-        """Returns nothing: Spotify has no list of genres any more."""
+        """Returns an empty list: Spotify no longer has a list of genres."""
         return []
 
     async def page(self, listing: Listing, genres: frozenset[str]) -> Page:
-        """Returns a page of a genre's artists or of an artist's albums, or the related artists.
+        """Returns a page of a genre's artists or an artist's albums, or the related artists.
 
         Args:
-          listing: of a genre or an artist.
-          genres: unused, as it is Spotify that says which genres an artist has.
+          listing: the listing of a genre or an artist.
+          genres: unused; Spotify says which genres an artist has.
         """
         if listing.table == "genres":
-            name = listing.key.replace('"', " ")  # there is no way to escape it
+            name = listing.key.replace('"', " ")  # quotes cannot be escaped
             answer, end = await self._list(
                 "search", listing.next, "artists", q=f'genre:"{name}"', type="artist"
             )
@@ -141,21 +141,21 @@ class Spotify:
         )
 
     def cover_url(self, cover: Cover) -> str:
-        """Returns where a cover is, as Spotify said when it listed the album."""
+        """Returns the URL of a cover from the album's listing, empty if there was none."""
         return cover.url or ""
 
     def _has_related(self) -> bool:
         return self.learned.get("related_artists", True)
 
     async def _related(self, artist: str) -> Any:
-        """Returns the related artists of one, None where there are none to be had."""
+        """Returns an artist's related artists, None if they are not available."""
         try:
             answer = await self._get(f"artists/{artist}/related-artists", "artists")
         except spotipy.SpotifyException as error:
             if error.http_status not in (403, 404):
                 raise FetchError(f"http_{error.http_status}", retry=False) from error
-            # An app without this ability is told so of any artist; that there is no such artist
-            # may be said of one.
+            # 403 means that the app lacks access. A single 404 may only mean that this artist is
+            # unknown; a second one means that the app lacks access.
             self._without_related += 1
             if error.http_status == 403 or self._without_related > 1:
                 self.learned.setdefault("related_artists", False)
@@ -166,13 +166,13 @@ class Spotify:
     async def _list(
         self, path: str, offset: int, part: str | None, **query: str
     ) -> tuple[dict[str, Any], int]:
-        """Returns a page of a list, as large as the app may, and where the next one begins.
+        """Returns a page of a list, as large as the app may request, and the next offset.
 
         Args:
-          path: of the list.
-          offset: where the page begins.
-          part: name of the part of the answer that has the list; None for the answer itself.
-          **query: more of the URL.
+          path: the list's path below the API's root.
+          offset: the offset of the page.
+          part: the key of the object with the list, None if it is the response itself.
+          **query: further query parameters.
         """
         while True:
             size = self.learned.get("page_size", PAGE_SIZES[0])
@@ -192,8 +192,8 @@ class Spotify:
                     continue
                 if error.http_status == 403:
                     raise UserError(
-                        f"Spotify refuses to list ({error.msg:.100}); an app's owner needs Premium "
-                        "since 2026: see the app's page at developer.spotify.com"
+                        f"Spotify refused access ({error.msg:.100}); since 2026 app owners need "
+                        "Premium: check your app's page at developer.spotify.com"
                     ) from error
                 raise FetchError(f"http_{error.http_status}", retry=False) from error
             return answer if part is None else answer[part], offset + size
@@ -201,18 +201,18 @@ class Spotify:
     async def _get(
         self, path: str, part: str, nested: bool = False, **query: str | int
     ) -> dict[str, Any]:
-        """Returns an answer of the API.
+        """Returns a JSON response of the API.
 
         Args:
-          path: below the API's root.
-          part: name of the list that the answer must have.
-          nested: whether the list is the `items` of an object of that name.
-          **query: of the URL.
+          path: the path below the API's root.
+          part: the key of the list that the response must have.
+          nested: whether `part` is an object with the list in its `items`.
+          **query: the query parameters.
 
         Raises:
-          spotipy.SpotifyException: it is an error that asking again would not change.
-          FetchError: it can't be had.
-          UserError: Spotify knows no such app.
+          spotipy.SpotifyException: the response is an error that a retry would not change.
+          FetchError: the request failed.
+          UserError: Spotify rejected the app or its token.
         """
         url = str(URL(f"{self._api}/{path}").with_query(query))
 
@@ -238,16 +238,19 @@ class Spotify:
                 if error.http_status != 401:
                     raise
                 if expired is not None and time.monotonic() - self._issued_at < _TOKEN_S:
-                    raise UserError(f"Spotify refuses its own token ({error.msg:.100})") from error
+                    raise UserError(
+                        f"Spotify rejected the token it just issued ({error.msg:.100}); try again "
+                        "later"
+                    ) from error
                 expired = token
 
     async def _valid_token(self, expired: str | None) -> str:
-        """Returns a token, a new one where the last is the one that expired."""
+        """Returns a token, a new one if the current one is `expired`."""
         async with self._token_lock:
             start, tries = time.monotonic(), 0
             while self._token is None or self._token == expired:
                 try:
-                    # Its cache goes by the clock, which may be wrong; expiry is what the API says.
+                    # The cache trusts the local clock; only the API knows if a token expired.
                     self._token = await asyncio.to_thread(
                         self._auth.get_access_token, as_dict=False, check_cache=False
                     )
@@ -256,14 +259,14 @@ class Spotify:
                 except SpotifyOauthError as error:
                     if error.error in ("invalid_client", "invalid_grant", "unauthorized_client"):
                         raise UserError(
-                            "Spotify knows no app of this SPOTIPY_CLIENT_ID and "
-                            "SPOTIPY_CLIENT_SECRET; see developer.spotify.com/dashboard"
+                            "Spotify has no app with this SPOTIPY_CLIENT_ID and "
+                            "SPOTIPY_CLIENT_SECRET; copy both from developer.spotify.com/dashboard"
                         ) from None
                 except (requests.RequestException, KeyError, TypeError, ValueError):
                     pass
-                # The errors' own words are kept from people: they may hold what was sent.
+                # Error messages are not shown, as they may contain the secret.
                 if time.monotonic() - start > self._client.max_wait:
-                    raise UnavailableError("Spotify", 0, "gives no token") from None
+                    raise UnavailableError("Spotify", 0, "issued no token") from None
                 tries += 1
                 await asyncio.sleep(backoff(tries))
             return self._token
@@ -290,9 +293,9 @@ def _may_be_url(value: Any) -> bool:
 
 
 def _side(image: dict[str, Any], order: int) -> int:
-    """Returns a picture's longer side, by convention of its place where it isn't told."""
-    told = [side for name in ("width", "height") if isinstance(side := image.get(name), int)]
-    return max(told, default=COVER_SIZES[min(order, len(COVER_SIZES) - 1)])
+    """Returns a picture's longer side in pixels; without sizes, the default for its position."""
+    sides = [side for name in ("width", "height") if isinstance(side := image.get(name), int)]
+    return max(sides, default=COVER_SIZES[min(order, len(COVER_SIZES) - 1)])
 
 
 def _artists(items: Any, listed: bool = False, related: bool = False) -> list[Artist]:
@@ -304,30 +307,30 @@ def _artists(items: Any, listed: bool = False, related: bool = False) -> list[Ar
 
 
 def _genres(item: dict[str, Any]) -> tuple[str, ...]:
-    told = item.get("genres")
-    names = map(normalize_genre, told if isinstance(told, list) else [])
+    genres = item.get("genres")
+    names = map(normalize_genre, genres if isinstance(genres, list) else [])
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
 def _id(item: dict[str, Any]) -> str | None:
-    """Returns an id that is one, and so may be part of a path."""
+    """Returns the id of an item if it is valid, and so safe in a path; else None."""
     value = item.get("id")
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
 def _next(answer: dict[str, Any], end: int, last: int | None) -> int | None:
-    """Returns where the next page begins; None after the last one."""
+    """Returns the offset of the next page, None after the last one."""
     total = natural(answer.get("total"))
-    # Where the total is untold, `next` tells as well.
+    # Without a total, `next` shows whether there is more.
     more = answer.get("next", True) is not None if total is None else end < total
     return end if more and answer["items"] and (last is None or end < last) else None
 
 
 def _error(answer: Answer) -> spotipy.SpotifyException:
-    """Returns what an error's answer says."""
+    """Returns the error described in a response."""
     try:
-        said = json.loads(answer.body)["error"]
-        message, reason = str(said["message"]), said.get("reason")
+        error = json.loads(answer.body)["error"]
+        message, reason = str(error["message"]), error.get("reason")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         message, reason = "no message", None
     return spotipy.SpotifyException(answer.status, -1, clean_text(message) or "", reason)

@@ -1,4 +1,4 @@
-"""Puts covers on disk: checked first, whole or not at all, bytes as they came."""
+"""Stores covers on disk: checks them, then writes the original bytes atomically."""
 
 import hashlib
 import os
@@ -9,9 +9,9 @@ from data_pipeline.http import Answer, FetchError
 from data_pipeline.pictures import PictureError, decode, open_picture
 
 IMAGES_FOLDER = "images"
-PARTIAL_FOLDER = "partial"  # in the collection: what a killed process left there is worthless
+PARTIAL_FOLDER = "partial"  # for files being written; leftovers are deleted
 MAX_BYTES = 20_000_000
-MIN_SIDE = 16  # pixels: below it is a placeholder
+MIN_SIDE = 16  # pixels; anything smaller is a placeholder
 
 _FORMATS = {
     "image/jpeg": "JPEG",
@@ -23,12 +23,12 @@ _FORMATS = {
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif"}
 _KINDS = {suffix: kind for kind, suffix in _SUFFIXES.items()}
 
-# Decoding at an eighth of the size reads a JPEG to its end all the same, in a third of the time.
+# Decoding at an eighth of the size still reads the whole JPEG, in a third of the time.
 _CHECK_SIZE = 16
 
 
 def prepare(folder: Path) -> None:
-    """Makes the folders of a collection; clears what a killed process left half written."""
+    """Creates the folders of a collection and deletes partly written files."""
     for part in (IMAGES_FOLDER, PARTIAL_FOLDER):
         (folder / part).mkdir(parents=True, exist_ok=True)
     for left in (folder / PARTIAL_FOLDER).iterdir():
@@ -36,16 +36,16 @@ def prepare(folder: Path) -> None:
 
 
 def store(folder: Path, key: str, answer: Answer) -> Stored:
-    """Writes an album's cover to `images/ab/KEY.jpg`, where ab spreads albums over 256 folders.
+    """Writes an album's cover to `images/ab/KEY.jpg`, where `ab` is one of 256 subfolders.
 
     Args:
-      folder: of the collection, prepared.
-      key: of the album, safe as a file name.
-      answer: with the picture.
+      folder: the collection's folder, prepared by `prepare`.
+      key: the album's key, safe as a file name.
+      answer: the response with the picture.
 
     Raises:
-      FetchError: it is no picture, is not what its type says, is out of bounds or broken.
-      OSError: it can't be written.
+      FetchError: the body is not a picture of its content type, is broken, too large or too small.
+      OSError: the file cannot be written.
     """
     kind = _FORMATS.get(answer.type)
     if kind is None:
@@ -57,16 +57,16 @@ def store(folder: Path, key: str, answer: Answer) -> Stored:
     final = folder / name
     try:
         os.replace(partial, final)
-    except FileNotFoundError:  # the first cover of this folder
+    except FileNotFoundError:  # the subfolder does not exist yet
         final.parent.mkdir(exist_ok=True)
         os.replace(partial, final)
     return stored
 
 
 def adopt(catalog: Catalog) -> None:
-    """Notes the covers that are on disk whole, though the catalogue doesn't know of them.
+    """Adds complete covers on disk to a catalogue that does not list them as stored.
 
-    A process that is killed between writing a file and noting it leaves such.
+    A process that is killed after writing a file, but before saving the result, leaves such covers.
     """
     found: list[tuple[Cover, Stored | Failure]] = []
     for shard in os.scandir(catalog.folder / IMAGES_FOLDER):
@@ -84,13 +84,13 @@ def adopt(catalog: Catalog) -> None:
 
 
 def _file_name(key: str, kind: str) -> str:
-    # Not the id's own beginning: Spotify's are of mixed case, which some file systems ignore.
+    # Not a prefix of the id: Spotify's ids are case-sensitive, and some file systems are not.
     shard = hashlib.sha256(key.encode()).hexdigest()[:2]
     return f"{IMAGES_FOLDER}/{shard}/{key}{_SUFFIXES[kind]}"
 
 
 def _check(data: bytes, name: str, kind: str) -> Stored:
-    """Raises `FetchError` unless the data are a whole picture of a kind."""
+    """Returns the properties of a picture; raises `FetchError` if broken or not of this kind."""
     try:
         picture = open_picture(data)
         width, height = picture.size

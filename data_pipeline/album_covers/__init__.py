@@ -1,1 +1,1 @@
-"""The dataset of a collection of covers on disk."""
+"""The dataset built from a collection of covers on disk."""

@@ -1,8 +1,8 @@
-"""Builds the dataset of a collection of covers on disk: `tfds build data_pipeline/album_covers`.
+"""The TFDS builder for a collection of covers on disk.
 
-One size: `tfds build data_pipeline/album_covers --config=64 --manual_dir=FOLDER`. Without
-`--config` all sizes are built. `data_pipeline.folder` says what the folder holds. With
-`--beam_pipeline_options` Beam builds the same dataset.
+`tfds build data_pipeline/album_covers --config=64 --manual_dir=FOLDER` builds one size; without
+`--config` it builds all sizes. `data_pipeline.folder` describes the folder. With
+`--beam_pipeline_options`, Beam builds the same dataset.
 """
 
 import json
@@ -22,11 +22,11 @@ SIZES = (64, 128, 256, 512)
 
 
 class AlbumCovers(tfds.core.GeneratorBasedBuilder):
-    """Album covers as RGB squares, with genres, release year, artist and title where known.
+    """Album covers as RGB squares, with genres, release year, artist and title if known.
 
-    A cover that cannot be used is left out and listed in `skipped.jsonl` beside the records.
-    `info.metadata` counts `covers`, those of them that were `upscaled`, and the lines `skipped` by
-    reason.
+    Unusable covers are skipped and listed in `skipped.jsonl` beside the records. `info.metadata`
+    has the number of `covers`, how many of them were `upscaled`, and the number of `skipped` lines
+    by reason.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -36,12 +36,12 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
         for size in SIZES
     ]
 
-    # Nothing is downloaded; and looking for checksums makes TFDS import importlib_resources, which
-    # it does not install.
+    # Nothing is downloaded, and looking for checksums would make TFDS import importlib_resources,
+    # which it does not install.
     url_infos: Mapping[str, Any] = {}
 
     def __init__(self, *, file_format: str | None = None, **kwargs: Any):
-        # Only array_record can be read, at random and without TensorFlow, by `tfds.data_source`.
+        # `tfds.data_source` reads array_record with random access and without TensorFlow.
         super().__init__(file_format=file_format or "array_record", **kwargs)
 
     @property
@@ -53,8 +53,8 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description=(
-                f"Album covers of {self._size}x{self._size} pixels. Covers that are smaller in the "
-                "collection are upscaled: metadata.json counts them."
+                f"Album covers of {self._size}x{self._size} pixels. Smaller covers are upscaled; "
+                "metadata.json has their number."
             ),
             features=cover_features(self._size),
             metadata=tfds.core.MetadataDict(),
@@ -65,7 +65,7 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig,
     ) -> Sequence[tfds.core.SplitInfo]:
-        # `_split_generators` is not told whether Beam is to run.
+        # `_split_generators` does not get this config.
         self._by_beam = bool(download_config.beam_options or download_config.beam_runner)
         self._upscaled = 0
         (split,) = super()._generate_splits(dl_manager, download_config)
@@ -80,23 +80,23 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         try:
             folder = dl_manager.manual_dir
-        except AssertionError as error:  # Missing, or empty.
+        except AssertionError as error:  # The folder is missing or empty.
             raise FileNotFoundError(
-                f"No collection of covers: pass --manual_dir=FOLDER, {CONVENTION}."
+                f"No collection of covers. Pass --manual_dir=FOLDER, {CONVENTION}."
             ) from error
         _check_one_is_usable(folder, self._size)
-        # The lines are not kept: they are read again as their examples are made.
+        # Reads the lines a second time to make examples, instead of keeping them in memory.
         records = (line for line in read_folder(folder) if isinstance(line, CoverRecord))
         names = sorted({genre for record in records for genre in record.genres})
         self.info.features["genres"].feature.names = names
         if not self._by_beam:
             return {"train": self._generate_examples(folder)}
-        from data_pipeline.beam import MakeExamples  # Not above: Beam may not be installed.
+        from data_pipeline.beam import MakeExamples  # Optional dependency.
 
         return {"train": MakeExamples(folder, self._size, self.data_path)}
 
     def _generate_examples(self, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yields each usable cover under its album's id; lists the others, counts the upscaled."""
+        """Yields usable covers by album id; lists skipped ones and counts upscaled ones."""
         with (self.data_path / SKIPPED_FILE).open("w") as skipped:
             for made in make_examples(read_folder(folder), self._size):
                 if isinstance(made, Skipped):
@@ -115,7 +115,7 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
 
 
 def _check_one_is_usable(folder: Path, size: int) -> None:
-    """Raises an error that counts the reasons if no cover can be used."""
+    """Raises an error with the number of covers by reason if none can be used."""
     reasons: Counter[str] = Counter()
     for line in read_folder(folder):
         made = make_example(line, size)

@@ -1,1 +1,1 @@
-"""The embedded default dataset: drawn album covers that need no network."""
+"""The built-in default dataset: drawn album covers that need no network."""

@@ -1,4 +1,4 @@
-"""A square canvas measured in percent of its side, with the few strokes that covers are made of."""
+"""A square canvas with the drawing primitives for covers; units are percent of its side."""
 
 import functools
 import unicodedata
@@ -9,11 +9,11 @@ from PIL import Image, ImageDraw, ImageFont
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
-# Drawn at twice the size of a 64x64 cover, so that edges come out smooth.
+# Twice the size of a 64x64 cover, for antialiasing.
 SIDE = 128
 
-# Pillow's embedded font knows ASCII alone, so accents are drawn: strokes above the letter, in
-# eighths of the font size, x from the letter's middle and y up from the letter's top.
+# Pillow's built-in font has only ASCII, so accents are drawn as strokes above the letter. Units are
+# eighths of the font size; x is relative to the letter's middle, y points up from its top.
 MARKS: dict[str, tuple[tuple[Point, ...], ...]] = {
     "\N{COMBINING GRAVE ACCENT}": (((-1.0, 1.6), (0.4, 0.5)),),
     "\N{COMBINING ACUTE ACCENT}": (((1.0, 1.6), (-0.4, 0.5)),),
@@ -30,12 +30,12 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
 
 
 def luminance(colour: Colour) -> float:
-    """Returns how bright a colour looks, 0 to 255 (Rec. 601)."""
+    """Returns the luma of a colour, 0 to 255 (Rec. 601)."""
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 
 
 class Canvas:
-    """A picture in the making. Places and lengths are percent of the side, y grows downwards."""
+    """A picture being drawn. Positions and lengths are in percent of its side; y points down."""
 
     def __init__(self, ground: Colour):
         self.image = Image.new("RGB", (SIDE, SIDE), ground)
@@ -46,7 +46,7 @@ class Canvas:
         self._pen.polygon([(_px(x), _px(y)) for x, y in points], fill=colour)
 
     def rect(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
-        """Fills a box given by two corners."""
+        """Fills a rectangle given by two corners."""
         self.polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour)
 
     def disc(self, x: float, y: float, rx: float, colour: Colour, ry: float | None = None) -> None:
@@ -62,7 +62,7 @@ class Canvas:
         )
 
     def gradient(self, y0: float, y1: float, colours: list[Colour]) -> None:
-        """Fills the full width from y0 to y1 with colours that run evenly from top to bottom."""
+        """Fills the full width from y0 to y1 with a vertical gradient of evenly spaced colours."""
         top, bottom = round(_px(y0)), round(_px(y1))
         at = np.linspace(0, len(colours) - 1, bottom - top)
         column = [np.interp(at, range(len(colours)), c) for c in zip(*colours, strict=True)]
@@ -83,25 +83,25 @@ class Canvas:
         slant: float = 0,
         upwards: bool = False,
     ) -> None:
-        """Writes words, made smaller where they would not fit.
+        """Writes words, in a smaller font if they do not fit.
 
         Args:
-          words: what to write.
-          at: a point at half the height of the capitals.
-          size: the font's size.
-          colour: of the letters.
-          width: the most that the words may take.
-          align: the share of the words' width that lies left of `at`.
-          weight: added to the strokes on every side.
-          spacing: added between letters, as a share of the font's size.
-          slant: how far letters lean to the right, as a share of their height.
-          upwards: turns the words around `at` by a quarter, so that they are read upwards.
+          words: the text.
+          at: the position, at half the height of the capitals.
+          size: the font size.
+          colour: the colour of the letters.
+          width: the maximum width of the text.
+          align: the fraction of the text's width that is left of `at`.
+          weight: extra stroke width on every side.
+          spacing: extra space between letters, as a fraction of the font size.
+          slant: the lean of the letters to the right, as a fraction of their height.
+          upwards: whether to rotate the text around `at` by 90 degrees, to be read upwards.
         """
-        letters, marks = _parted(words)
+        letters, marks = _split_accents(words)
         whole, stroke = "".join(letters), round(_px(weight))
 
         def place(font: ImageFont.FreeTypeFont, i: int) -> float:
-            """Returns where letter i begins, from the words' left end."""
+            """Returns the offset of letter i from the left end of the text."""
             return font.getlength(whole[:i]) + i * (font.size * spacing + stroke)
 
         font = _font(round(_px(size)))
@@ -146,8 +146,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size=size)
 
 
-def _parted(words: str) -> tuple[list[str], list[str]]:
-    """Parts words into letters and the mark above each, "" where there is none."""
+def _split_accents(words: str) -> tuple[list[str], list[str]]:
+    """Splits text into letters and the accent of each, "" if it has none."""
     letters, marks = [], []
     for char in unicodedata.normalize("NFD", words):
         if char in MARKS:

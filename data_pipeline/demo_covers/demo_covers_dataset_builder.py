@@ -1,4 +1,4 @@
-"""The TFDS builder of the demo covers, the dataset that people have before they collect one."""
+"""The TFDS builder for the demo covers, the dataset to start with."""
 
 import io
 import pathlib
@@ -11,20 +11,20 @@ from dac.covers.dataset import cover_features
 from data_pipeline.demo_covers import discography, drawing
 
 _DESCRIPTION = """
-Album covers drawn by a program: eight genres, each with a palette and a layout of its own, printed
-the way that the release year printed, many with the names of artist and album on them. Some albums
-carry two genres and blend them. Every album is made up. The dataset needs no network and is built
-in seconds, so that training, sampling and evaluation can be tried at once and judged by eye.
+Album covers drawn by a program. Each of the eight genres has its own palette and layout, and the
+print style follows the release year. Many covers show the artist and the title, and some albums
+blend two genres. All albums are fictional. The dataset needs no network and is built in seconds, so
+training, sampling and evaluation can be tried at once and judged by eye.
 """
 
 
 class DemoCovers(tfds.core.GeneratorBasedBuilder):
-    """Draws `num_covers` covers of 64x64 pixels with all of their metadata."""
+    """Draws `num_covers` covers of 64x64 pixels with complete metadata."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
 
-    # TFDS would find this through importlib_resources, which it does not itself depend on.
+    # TFDS would look this up with importlib_resources, which it does not install.
     code_path = pathlib.Path(__file__)
 
     num_covers = 4000
@@ -46,12 +46,12 @@ class DemoCovers(tfds.core.GeneratorBasedBuilder):
         for index in range(self.num_covers):
             album = discography.album_of(index)
             png = io.BytesIO()
-            # On grain, the least effort compresses as well as the most.
+            # Higher levels do not compress the grain any better.
             drawing.draw_cover(album).save(png, "PNG", compress_level=1)
             yield (
                 index,
                 {
-                    # Encoded, as TFDS takes TensorFlow to encode an array.
+                    # Encoded here, because TFDS would encode an array with TensorFlow.
                     "image": png.getvalue(),
                     "album_id": album.album_id,
                     "genres": album.genres,

@@ -1,19 +1,19 @@
-"""The made-up albums of the demo covers: who recorded what, when, in which genres.
+"""The fictional albums of the demo covers: artist, title, year and genres.
 
-An album is a pure function of its index; nothing here knows how a cover looks.
+An album is a pure function of its index and a seed, and independent of how its cover is drawn.
 """
 
 import dataclasses
 import random
 
 FIRST_YEAR, LAST_YEAR = 1950, 2025
-# The share of albums that carry a second genre.
+# Fraction of albums with a second genre.
 BLEND_RATE = 0.07
 
 
 @dataclasses.dataclass(frozen=True)
 class Album:
-    """What is known of an album. The first genre gives the cover its layout."""
+    """The metadata of an album. Its first genre determines the layout of the cover."""
 
     album_id: str
     genres: tuple[str, ...]
@@ -24,7 +24,7 @@ class Album:
 
 @dataclasses.dataclass(frozen=True)
 class _Scene:
-    """How artists and albums of a genre are called: a pattern and the words that fill it."""
+    """Patterns and words for the names of a genre's artists and albums."""
 
     artist: str
     artist_words: tuple[str, str]
@@ -32,7 +32,7 @@ class _Scene:
     title_words: tuple[str, str]
 
 
-# Accents stay within those that `canvas.MARKS` can draw.
+# Only accents in `canvas.MARKS` can be drawn.
 _SCENES = {
     "ambient": _Scene(
         "{} {}",
@@ -106,14 +106,14 @@ GENRES = tuple(sorted(_SCENES))
 
 
 def album_of(index: int, seed: int = 0) -> Album:
-    """Returns album `index` of the discography of `seed`, the same whenever it is asked for."""
+    """Returns album number `index` of the discography with this seed; deterministic."""
     rng = random.Random(f"album {seed} {index}")
     genres = rng.sample(GENRES, 2 if rng.random() < BLEND_RATE else 1)
     sound, words = _SCENES[genres[0]], _SCENES[genres[-1]]
     return Album(
         album_id=f"demo-{index:05d}",
         genres=tuple(genres),
-        # Any genre in any year: what a year looks like must not be told from the genre.
+        # Independent of the genre, so that the genre does not give away the year.
         release_year=rng.randint(FIRST_YEAR, LAST_YEAR),
         artist=_name(sound.artist, sound.artist_words, rng),
         title=_name(words.title, words.title_words, rng),
@@ -121,6 +121,6 @@ def album_of(index: int, seed: int = 0) -> Album:
 
 
 def _name(pattern: str, words: tuple[str, str], rng: random.Random) -> str:
-    """Fills a pattern with one word of each list; lists with phrases are parted by commas."""
+    """Fills a pattern with one word from each list; lists of phrases are comma-separated."""
     choices = [w.split("," if "," in w else None) for w in words]
     return pattern.format(*(rng.choice(c) for c in choices))

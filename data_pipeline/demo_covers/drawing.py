@@ -1,4 +1,4 @@
-"""Draws the demo covers: the layout of a genre, printed the way that its year printed."""
+"""Draws the demo covers: the genre sets the layout, the year the style of printing."""
 
 import functools
 import math
@@ -12,20 +12,20 @@ from data_pipeline.demo_covers.discography import FIRST_YEAR, LAST_YEAR, Album
 from data_pipeline.demo_covers.layouts import STYLES
 
 SIZE = 64
-# The share of covers that carry the names of artist and album.
+# Fraction of covers that show the artist and the title.
 LETTERED_RATE = 0.6
 
 _PAPER = (242, 234, 214)
-# What the first year's black and white have become, and how bright the primaries look (Rec. 601).
+# Black and white of the first year after ageing, and the luma weights of RGB (Rec. 601).
 _OLD_BLACK = np.array([0.30, 0.22, 0.15], np.float32)
 _OLD_WHITE = np.array([0.97, 0.91, 0.76], np.float32)
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def draw_cover(album: Album, seed: int = 0) -> Image.Image:
-    """Returns the cover of an album, `[64, 64, 3]` RGB, the same whenever it is drawn."""
+    """Returns the cover of an album, `[64, 64, 3]` RGB; deterministic."""
     rng = random.Random(f"cover {seed} {album.album_id}")
-    # An album of two genres has the layout of the first in the colours of the second.
+    # An album with two genres uses the layout of the first and the colours of the second.
     _, layout = STYLES[album.genres[0]]
     palette, _ = STYLES[album.genres[-1]]
     lettered = rng.random() < LETTERED_RATE
@@ -35,11 +35,11 @@ def draw_cover(album: Album, seed: int = 0) -> Image.Image:
 
 
 def _printed(art: Image.Image, year: int, rng: random.Random) -> Image.Image:
-    """Prints a drawing at its final size the way that `year` did.
+    """Reduces a drawing to its final size, in the print style of its year.
 
-    The older, the wider the paper's margin, the more faded the inks and the stronger the grain; all
-    change steadily over the years. On top, inks are richest in the 1980s, sleeves of the vinyl
-    years show the ring of the record, and covers since the 1990s shine.
+    Older covers have a wider paper margin, more faded inks and stronger grain, all linear in the
+    year. In addition, inks are richest around 1985, covers before 1988 show the ring of the record,
+    and covers after 1990 have a shine.
     """
     age = (LAST_YEAR - year) / (LAST_YEAR - FIRST_YEAR)
 
@@ -54,7 +54,7 @@ def _printed(art: Image.Image, year: int, rng: random.Random) -> Image.Image:
     grey = (rgb @ _LUMINANCE)[..., None]
     eighties = math.exp(-(((year - 1985) / 9) ** 2))
     rgb = grey + (rgb - grey) * (1.0 - 0.4 * age + 0.25 * eighties)
-    # Faded: blacks go brown, whites go yellow.
+    # Fading: black turns brown, white turns yellow.
     rgb = rgb * (1 - age + age * (_OLD_WHITE - _OLD_BLACK)) + age * _OLD_BLACK
 
     grain, ring, shine = _textures()
@@ -67,7 +67,7 @@ def _printed(art: Image.Image, year: int, rng: random.Random) -> Image.Image:
 
 @functools.cache
 def _textures() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns grain, the record's ring and the shine, each `[64, 64, 1]`; grain ~ N(0, 1)."""
+    """Returns the grain ~ N(0, 1), the record's ring and the shine, each `[64, 64, 1]`."""
     grain = np.random.Generator(np.random.Philox(0)).normal(size=(SIZE, SIZE))
     y, x = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
     ring = np.exp(-(((np.hypot(x - 0.5, y - 0.5) - 0.43) / 0.016) ** 2))

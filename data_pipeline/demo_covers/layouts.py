@@ -1,7 +1,7 @@
-"""How covers of each genre are composed: a palette and a layout, one function a genre.
+"""The palette and the layout function of each genre.
 
-A palette's colours have the same parts in every layout, so that an album of two genres can take
-the layout of one and the palette of the other. Places are percent of the cover's side.
+Each colour of a palette has the same role in every layout, so an album with two genres can combine
+the layout of one with the palette of the other. Positions are in percent of the cover's side.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from data_pipeline.demo_covers.discography import Album
 
 @dataclasses.dataclass(frozen=True)
 class Palette:
-    """Five inks: two for what lies behind, two for what stands in front, one for the lettering."""
+    """Five inks: two for the background, two for the foreground, one for the lettering."""
 
     ground: Colour
     field: Colour
@@ -24,7 +24,7 @@ class Palette:
     ink: Colour
 
     def jittered(self, rng: random.Random) -> "Palette":
-        """Returns the palette of another print run: every colour slightly off."""
+        """Returns the palette with every colour slightly varied, as in another print run."""
         return Palette(
             *(
                 tuple(min(255, max(0, c + rng.randint(-12, 12))) for c in colour)
@@ -33,7 +33,7 @@ class Palette:
         )
 
     def on(self, ground: Colour) -> Colour:
-        """Returns the lettering's colour on `ground`: the ink, or what stands out if it drowns."""
+        """Returns the lettering's colour on `ground`: the ink, or the colour with most contrast."""
         light = luminance(ground)
         if abs(luminance(self.ink) - light) > 90:
             return self.ink
@@ -63,7 +63,7 @@ def _thrash_metal(c: Canvas, p: Palette, rng: random.Random, album: Album | None
         c.line([(x + dx, y + 18), (x + dx, y + 27)], 1.2, p.ground)
     _flames(c, rng, p.accent, base=91, height=13)
 
-    # The logo: a bar of teeth that grow outwards, and two blades at either end.
+    # The logo: a bar with teeth that get longer outwards, and two blades at each end.
     upper, lower = [], []
     for x in range(10, 91, 8):
         reach = 2 + 5 * abs(x - 50) / 40 + rng.uniform(-1, 3)
@@ -80,7 +80,7 @@ def _thrash_metal(c: Canvas, p: Palette, rng: random.Random, album: Album | None
 
 
 def _flames(c: Canvas, rng: random.Random, colour: Colour, base: float, height: float) -> None:
-    """A row of pointed tongues that rise from `base`; all below is filled."""
+    """Draws a row of pointed flames that rise from `base`; fills everything below."""
     points = [(-5, 105)]
     for x in range(-5, 106, 10):
         points.append((x, base))
@@ -123,7 +123,7 @@ def _bossa_nova(c: Canvas, p: Palette, rng: random.Random, album: Album | None) 
         wave = [(t, y + 3 * math.sin((t + shift) * math.tau / 25)) for t in range(-2, 104, 2)]
         c.line(wave, 4.2, p.ink)
 
-    # The guitar leans; its neck and the middle of its two bouts lie on one slanted axis.
+    # The guitar leans: its neck and the centres of its two bouts lie on one slanted axis.
     x, lean = 21 + rng.uniform(-3, 3), rng.uniform(2, 11)
     head = (x + lean, 15)
     c.line([(x, 66), head], 4.5, p.ink)
@@ -174,7 +174,7 @@ def _synthwave(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -
 
 
 def _folk(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -> None:
-    """A tree on a hill, seen through an arch in plain card."""
+    """A tree on a hill, seen through an arch."""
     left, right, top, foot = 18, 82, 40, 80
     for colour, edge in ((p.ink, 2.5), (p.field, 0)):
         c.disc(50, top, 32 + edge, colour)
@@ -192,7 +192,7 @@ def _folk(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -> Non
     c.polygon([(x - 3, 72), (x - 1.3, 48), (x + 1.3, 48), (x + 3, 72)], p.ink)
     for dx, dy, share in ((-7, 3, 0.75), (7, 3, 0.75), (0, -3, 1)):
         c.disc(x + dx, 45 + dy, crown * share, mix(p.main, p.ink, 0.45))
-    # A sprig in either corner.
+    # A sprig in each upper corner.
     for side in (-1, 1):
         c.line([(50 + side * 46, 30), (50 + side * 42, 12), (50 + side * 30, 4)], 1, p.ink)
         for dx, y in ((43, 25), (47, 18), (40, 17), (42, 7), (36, 11), (35, 3)):
@@ -234,7 +234,7 @@ def _ambient(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -> 
     horizon = 68 + rng.uniform(-4, 4)
     c.gradient(0, horizon, [p.main, p.ground, mix(p.ground, p.accent, 0.7)])
     x, y, r = 50 + rng.uniform(-15, 15), 33 + rng.uniform(-4, 4), rng.uniform(11, 15)
-    # The halo takes up the gradient's colour at the moon's height.
+    # The halo starts from the gradient's colour at the moon's height.
     around = mix(p.main, p.ground, min(1, y / (horizon / 2)))
     for step in range(6):
         c.disc(x, y, r * (1.6 - 0.1 * step), mix(around, p.accent, 0.1 + 0.1 * step))
@@ -269,7 +269,7 @@ def _punk(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -> Non
     c.polygon(strip, p.accent)
     c.disc(x, y + 11, rng.uniform(3, 6), p.ink, ry=3.5)
 
-    # Without a name the note is a grawlix.
+    # Without a name, the note shows random symbols.
     note = album.artist.upper() if album else "".join(rng.choices("!?#%&@*", k=8))
     step = 92 / len(note)
     for i, letter in enumerate(note):

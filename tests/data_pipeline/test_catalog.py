@@ -248,7 +248,7 @@ def test_tallies_are_what_counting_gives(tmp_path_factory, operations):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda file: file.write_text("what is this, it is no database at all"), "can't be read"),
+        (lambda file: file.write_text("what is this, it is no database at all"), "cannot be read"),
         (lambda file: sqlite3.connect(file).execute("CREATE TABLE t (x)").connection.close(), "no"),
     ],
 )

@@ -239,7 +239,7 @@ def test_a_host_that_is_down_ends_the_run_and_fails_no_request(monkeypatch):
 
     async def run():
         async with Client("Test/1", {}, trusted=frozenset({"127.0.0.1"})) as client:
-            with pytest.raises(UnavailableError, match="can't be reached"):
+            with pytest.raises(UnavailableError, match="cannot be reached"):
                 await client.fetch("http://127.0.0.1:9/", keep, max_bytes=10)
 
     asyncio.run(run())
