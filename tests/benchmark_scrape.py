@@ -1,11 +1,11 @@
-"""How fast the collector is, and whether speed and memory stay as a collection grows.
+"""Measures the collector's speed and memory as a collection grows.
 
-    python tests/benchmark_scrape.py            # covers of 300 px a second, from both sources
+    python tests/benchmark_scrape.py            # speed with covers of 300 px, from both sources
     python tests/benchmark_scrape.py --scale    # 600,000 albums with tiny covers
-    python tests/benchmark_scrape.py --catalog  # the catalogue alone, with as many
+    python tests/benchmark_scrape.py --catalog  # the collector's database alone, 600,000 albums
 
-The services are those of `cover_services.py`, in a process of their own. Linux only: it reads
-memory and CPU time from /proc.
+The services of `tests.cover_services` run in another process. Linux only: memory and CPU time come
+from /proc.
 """
 
 import argparse
@@ -30,10 +30,14 @@ COLUMNS = "{:>10} {:>9} {:>9} {:>10} {:>10} {:>12}"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scale", action="store_true", help="600,000 albums of tiny covers")
-    parser.add_argument("--catalog", action="store_true", help="the catalogue alone")
-    parser.add_argument("--albums", type=int, help="by default 20,000, or 600,000")
-    parser.add_argument("--source", choices=("spotify", "musicbrainz"), help="by default both")
+    parser.add_argument("--scale", action="store_true", help="600,000 albums with tiny covers")
+    parser.add_argument("--catalog", action="store_true", help="the collector's database alone")
+    parser.add_argument("--albums", type=int, help="20,000, or 600,000 with --scale or --catalog")
+    parser.add_argument(
+        "--source",
+        choices=("spotify", "musicbrainz"),
+        help="default: both; musicbrainz with --scale",
+    )
     parser.add_argument("--concurrency", type=int, default=32)
     args = parser.parse_args()
     albums = args.albums or (600_000 if args.scale or args.catalog else 20_000)
@@ -50,11 +54,11 @@ def main() -> None:
 
 
 def measure(source: str, albums: int, folder: Path, concurrency: int, scale: bool) -> None:
-    """Collects everything from a source and prints figures as it goes."""
+    """Collects all covers of a source and prints a row for every 5% of them."""
     numbers = {"albums": albums, "artists": albums // 5, "genres": max(40, albums // 200)}
     flags = [f"--{name}={number}" for name, number in numbers.items()]
     services = subprocess.Popen(
-        [sys.executable, "tests/cover_services.py", *flags, "--port=8900", "--old_app"]
+        [sys.executable, "-m", "tests.cover_services", *flags, "--port=8900", "--old_app"]
         + ["--cover_pixels=32"] * scale,
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -101,7 +105,7 @@ def measure(source: str, albums: int, folder: Path, concurrency: int, scale: boo
 
 
 def measure_catalog(albums: int, folder: Path) -> None:
-    """Does to a catalogue what a crawl does, without a network, and prints figures as it grows."""
+    """Makes the database calls of a crawl, without a network, and prints a row for every 10%."""
     genres = albums // 200
     with closing(Catalog(folder, "musicbrainz")) as catalog:
         catalog.ask(f"genre {i}" for i in range(genres))
@@ -111,7 +115,7 @@ def measure_catalog(albums: int, folder: Path) -> None:
             listing = catalog.next_listing(())
             page = [
                 Album(
-                    f"{zlib.crc32(str(i).encode()):08x}-{i:08x}",  # ids come in no order
+                    f"{zlib.crc32(str(i).encode()):08x}-{i:08x}",  # random order, as real ids
                     f"title {i}",
                     f"artist {i % (albums // 5)}",
                     1950 + i % 70,
@@ -136,20 +140,22 @@ def measure_catalog(albums: int, folder: Path) -> None:
 
 
 def catalogue_genres(numbers: dict[str, int]) -> tuple[str, ...]:
+    """Returns the genres of the services."""
+    # Imported here, so that its libraries do not count in the memory that --catalog measures.
     from tests.cover_services import make_catalogue
 
     return make_catalogue(**numbers).genres
 
 
 def count_stored(catalog: Path) -> int:
-    """Returns how many covers the catalogue has."""
+    """Returns the number of covers in the collector's database."""
     try:
         with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as db:
             query = (
                 "SELECT coalesce(sum(n), 0) FROM tallies WHERE job = 'covers' AND state = 'done'"
             )
             return db.execute(query).fetchone()[0]
-    except sqlite3.OperationalError:  # not there yet
+    except sqlite3.OperationalError:  # the file or its tables do not exist yet
         return 0
 
 

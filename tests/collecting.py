@@ -1,4 +1,4 @@
-"""Runs the collector as people do, and compares what it collected with what there was."""
+"""Runs the collector as a command and compares the collection with the catalogue."""
 
 import collections
 import dataclasses
@@ -18,14 +18,14 @@ from data_pipeline.folder import clean_text, normalize_genre
 from tests.cover_services import Catalogue, Services
 
 ROOT = Path(__file__).parents[1]
-# Nobody's own settings decide what is tested.
+# The settings of whoever runs the tests must not change the results.
 _UNSET = ("DUCK_AND_COVER_CONTACT", "SPOTIPY_CLIENT_ID", "SPOTIPY_CLIENT_SECRET")
 _WAIT_S = 120.0
 
 
 @dataclasses.dataclass
 class Result:
-    """What a process said, and how it ended."""
+    """The exit code and the output of a process."""
 
     code: int
     stdout: str
@@ -33,7 +33,7 @@ class Result:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The JSON object on stdout."""
+        """The JSON object on stdout, its only line."""
         (line,) = self.stdout.splitlines()
         return json.loads(line)
 
@@ -41,7 +41,10 @@ class Result:
 def command(
     services: Services | None = None, source: str = "musicbrainz", **flags: Any
 ) -> list[str]:
-    """The command, for these services, without a limit of requests unless one is given."""
+    """Returns the command that collects from the services.
+
+    There is no limit of requests, unless a flag sets one.
+    """
     values: dict[str, Any] = {"source": source}
     if services is not None:
         values["requests_per_second"] = 0
@@ -77,8 +80,8 @@ def start(
     variables = {name: value for name, value in os.environ.items() if name not in _UNSET}
     variables["PYTHONPATH"] = str(ROOT)
     if services is not None and source == "spotify":
-        variables["SPOTIPY_CLIENT_ID"] = services.client_id
-        variables["SPOTIPY_CLIENT_SECRET"] = services.client_secret
+        variables["SPOTIPY_CLIENT_ID"] = services.spotify.client_id
+        variables["SPOTIPY_CLIENT_SECRET"] = services.spotify.client_secret
     return subprocess.Popen(
         command(services, source, **flags),
         cwd=cwd,
@@ -92,7 +95,7 @@ def start(
 
 
 def finish(process: subprocess.Popen[str], within: float = _WAIT_S) -> Result:
-    """Waits for the command to end within some seconds."""
+    """Waits for the command to end. Kills it and fails after `within` seconds."""
     try:
         stdout, stderr = process.communicate(timeout=within)
     except subprocess.TimeoutExpired:
@@ -103,28 +106,28 @@ def finish(process: subprocess.Popen[str], within: float = _WAIT_S) -> Result:
 
 
 def run(*args: Any, within: float = _WAIT_S, **kwargs: Any) -> Result:
-    """Runs the command to its end, whatever that is."""
+    """Runs the command and waits for it to end, with any exit code."""
     return finish(start(*args, **kwargs), within)
 
 
 def collect(*args: Any, **kwargs: Any) -> Result:
-    """Runs the command, which is to succeed."""
+    """Runs the command, which must succeed."""
     result = run(*args, **kwargs)
     assert result.code == 0, result
     return result
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
-    """Waits for something to come true while a process runs."""
+    """Waits for a condition. Fails after a minute, or when the process ends before that."""
     end = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "timed out"
         assert process is None or process.poll() is None, finish(process)
         time.sleep(0.001)
 
 
 def assert_one_error(result: Result, *told: str) -> None:
-    """Exit code 1, and one line that tells what was wrong."""
+    """Asserts exit code 1 and one line of error that contains all of `told`."""
     lines = [line for line in result.stderr.splitlines() if not line.startswith("note: ")]
     assert (result.code, len(lines)) == (1, 1), result
     assert lines[0].startswith("error: "), result
@@ -133,14 +136,14 @@ def assert_one_error(result: Result, *told: str) -> None:
 
 
 def key_of(album: Any, source: str) -> str:
-    """The id under which a source knows an album."""
+    """Returns the id that a source uses for an album."""
     return album.mbid if source == "musicbrainz" else album.spotify_id
 
 
 def requests_for(services: Services, since: int = 0) -> collections.Counter[str]:
-    """How often covers were asked for, from a place in the log on, by album id.
+    """Counts the requests for covers by album id, from position `since` of the log on.
 
-    The Cover Art Archive, and where it sends one to, are asked for each.
+    A cover of the Cover Art Archive takes two requests: the redirect, then the picture.
     """
     asked: collections.Counter[str] = collections.Counter()
     for record in services.log[since:]:
@@ -155,7 +158,7 @@ def requests_for(services: Services, since: int = 0) -> collections.Counter[str]
 
 
 def on_disk(folder: Path) -> dict[str, Path]:
-    """The pictures of a collection by album id."""
+    """Returns the picture files of a collection by album id."""
     files = [path for path in (folder / "images").rglob("*") if not path.is_dir()]
     found = {path.stem: path for path in files}
     assert len(found) == len(files), "an album has two pictures"
@@ -163,13 +166,13 @@ def on_disk(folder: Path) -> dict[str, Path]:
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
-    """The objects of a file of JSON lines."""
+    """Returns the objects of a JSON Lines file."""
     with file.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
 def lines_of(folder: Path) -> dict[str, dict[str, Any]]:
-    """The lines of metadata.jsonl by album id."""
+    """Returns the lines of metadata.jsonl by album id."""
     lines = read_lines(folder / "metadata.jsonl")
     found = {line["album_id"]: line for line in lines}
     assert len(found) == len(lines), "an album has two lines"
@@ -177,7 +180,7 @@ def lines_of(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def query(folder: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Asks the catalogue of a collection, or changes it."""
+    """Runs SQL on the database of a collection and returns the rows."""
     with closing(sqlite3.connect(folder / CATALOG_FILE)) as db, db:
         return db.execute(sql, values).fetchall()
 
@@ -189,14 +192,15 @@ def expected_fields(
     genres: Iterable[str] | None = None,
     artists: Iterable[int] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """What is to be collected, by album id.
+    """Returns what a crawl should collect: the fields of each album, by album id.
 
     Args:
-        catalogue: what there is.
-        source: of the collection.
-        albums: their numbers; None for those of the genres (musicbrainz) or artists (spotify).
-        genres: that were asked for; None for all.
-        artists: numbers of those whose genres are known (spotify); None for those of the genres.
+        catalogue: what the services know.
+        source: the source of the collection.
+        albums: the numbers of the albums to consider; None for all.
+        genres: the genres that the crawl asks for; None for all.
+        artists: the numbers of the artists whose genres are known, for Spotify; None for all
+            artists of the genres.
     """
     wanted = {normalize_genre(genre) for genre in (genres or catalogue.genres)}
     if artists is None:
@@ -226,7 +230,7 @@ def expected_fields(
 
 
 def assert_whole(folder: Path, catalogue: Catalogue, size: int = 500) -> None:
-    """What a collection lists is on disk as it was sent, whatever else there is still to come."""
+    """Asserts that each listed cover is on disk as sent. The collection may be unfinished."""
     for key, line in lines_of(folder).items():
         path = folder / line["file_name"]
         assert path.resolve().is_relative_to(folder.resolve())
@@ -250,7 +254,7 @@ def assert_whole(folder: Path, catalogue: Catalogue, size: int = 500) -> None:
 def assert_collected(
     folder: Path, catalogue: Catalogue, expected: Mapping[str, dict[str, Any]], size: int = 500
 ) -> None:
-    """A collection is what was to be collected: each line, each byte, and nothing else."""
+    """Asserts that a collection has exactly the expected lines and pictures."""
     assert_whole(folder, catalogue, size)
     lines = lines_of(folder)
     told = {

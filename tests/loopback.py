@@ -1,4 +1,4 @@
-"""A server on loopback for a single test."""
+"""A small HTTP server on loopback for a single test."""
 
 import asyncio
 import time
@@ -7,7 +7,15 @@ from aiohttp import web
 
 
 class Site:
-    """A server on loopback that answers as a handler says, and notes when it was asked."""
+    """A server on loopback that records its requests.
+
+    Args:
+        handler: called with a request and its number, from 1; returns the response or a coroutine.
+
+    Attributes:
+        asked: the time, path and headers of each request.
+        url: the root of the server.
+    """
 
     def __init__(self, handler):
         self.asked = []

@@ -1,4 +1,4 @@
-"""The invented services behave as the real ones do, and their faults are what they are called."""
+"""Tests that the test services behave like the real ones, and that faults match their names."""
 
 import asyncio
 import base64
@@ -11,22 +11,22 @@ import sys
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from types import SimpleNamespace
 
 import aiohttp
 import pytest
 from PIL import Image
 
-from tests import cover_services
+from tests.collecting import ROOT
 from tests.cover_services import FAULTS, KINDS, LOSSY, RECOVERABLE, SERVICES, make_catalogue, serve
+from tests.cover_services.covers import cover_jpeg
 
 AGENT = {"User-Agent": "test/1.0 (test@example.org)"}
 CATALOGUE = make_catalogue(albums=600, artists=90, genres=12, cover_pixels=32)
 
 
 def fetch(url: str, *, method: str = "GET", timeout: float = 10, most: int = 1 << 20, **options):
-    """One answer, no redirects followed: status, headers, and at most so much of the body."""
+    """Returns the status, the headers and about `most` bytes of the body. Follows no redirects."""
 
     async def request() -> SimpleNamespace:
         limit = aiohttp.ClientTimeout(total=timeout)
@@ -51,7 +51,7 @@ def fetch(url: str, *, method: str = "GET", timeout: float = 10, most: int = 1 <
 
 
 def groups_of(services, query: str) -> Iterator[dict]:
-    """Pages through all release groups."""
+    """Yields the release groups of all pages of a query."""
     offset, count = 0, 1
     while offset < count:
         params = {"query": query, "limit": 500, "offset": offset, "fmt": "json"}
@@ -62,8 +62,9 @@ def groups_of(services, query: str) -> Iterator[dict]:
 
 
 def authorize(services) -> dict[str, str]:
-    """The headers of one who has a token."""
-    pair = base64.b64encode(f"{services.client_id}:{services.client_secret}".encode()).decode()
+    """Gets a token and returns the headers that use it."""
+    app = services.spotify
+    pair = base64.b64encode(f"{app.client_id}:{app.client_secret}".encode()).decode()
     answer = fetch(
         services.spotify_token_url,
         method="POST",
@@ -79,7 +80,7 @@ def services():
         yield services
 
 
-def test_the_catalogue_is_deterministic_and_finds_its_ids():
+def test_the_catalogue_is_deterministic_and_finds_albums_by_id():
     again = make_catalogue(albums=600, artists=90, genres=12, cover_pixels=32)
     other = make_catalogue(albums=600, artists=90, genres=12, cover_pixels=32, seed=1)
     assert list(again) == list(CATALOGUE) != list(other)
@@ -95,14 +96,14 @@ def test_the_catalogue_is_deterministic_and_finds_its_ids():
 
 
 def test_covers_are_pictures_of_their_size():
-    cover = cover_services.cover_jpeg(7, 300)
+    cover = cover_jpeg(7, 300)
     assert 15_000 < len(cover) < 40_000
     with Image.open(io.BytesIO(cover)) as picture:
         picture.load()
         assert (picture.format, picture.size, picture.mode) == ("JPEG", (300, 300), "RGB")
 
 
-def test_a_large_catalogue_is_quick():
+def test_a_large_catalogue_is_made_quickly():
     start = time.perf_counter()
     catalogue = make_catalogue(albums=600_000, artists=120_000, genres=3000)
     assert len(set(catalogue.genres)) == 3000
@@ -127,7 +128,7 @@ def test_every_album_of_a_genre_is_listed_once(services):
             assert tuple(tag["name"] for tag in group["tags"]) == album.genres
 
 
-def test_a_range_of_dates_has_no_albums_without_one(services):
+def test_a_range_of_dates_excludes_albums_without_a_date(services):
     groups = groups_of(
         services, "tag:rock AND primarytype:album AND firstreleasedate:[1980 TO 1989]"
     )
@@ -135,28 +136,28 @@ def test_a_range_of_dates_has_no_albums_without_one(services):
     assert [group["id"] for group in groups] == [album.mbid for album in eighties] != []
 
 
-def test_musicbrainz_wants_a_contact_and_a_query_that_it_can_parse(services):
+def test_musicbrainz_requires_a_contact_and_a_valid_query(services):
     url = f"{services.musicbrainz_url}/release-group?fmt=json&query="
     assert fetch(url + "tag:rock", headers={"User-Agent": "test/1.0"}).status == 403
     assert fetch(url + "tag:re:techno").status == 400
     assert fetch(url + "tag:re%5C:techno").json()["count"] > 0
 
 
-def test_tags_match_in_part_if_they_are_to():
+def test_partial_tags_match_whole_words():
     with serve(CATALOGUE, partial_tags=True) as services:
         ids = {group["id"] for group in groups_of(services, "tag:metal")}
         metal = {"metal", "thrash metal"}
         assert ids == {album.mbid for album in CATALOGUE if metal & {*album.genres}}
 
 
-def test_musicbrainz_enforces_its_rate():
+def test_musicbrainz_enforces_its_rate_limit():
     with serve(CATALOGUE, musicbrainz_rate=1) as services:
         url = f"{services.musicbrainz_url}/genre/all?fmt=json"
         assert [fetch(url).status for _ in range(3)] == [200, 503, 503]
         assert fetch(url).headers["Retry-After"] == "1"
 
 
-def test_the_cover_art_archive_sends_elsewhere(services):
+def test_the_cover_art_archive_redirects(services):
     album = next(album for album in CATALOGUE if album.has_cover)
     bare = next(album for album in CATALOGUE if not album.has_cover)
     root = services.coverart_url + "/release-group"
@@ -172,7 +173,7 @@ def test_the_cover_art_archive_sends_elsewhere(services):
 
 
 @pytest.mark.parametrize(("new_app", "most"), [(True, 10), (False, 50)])
-def test_spotify(new_app, most):
+def test_spotify_as_a_new_and_an_old_app_sees_it(new_app, most):
     with serve(CATALOGUE, new_app=new_app) as services:
         headers, api = authorize(services), services.spotify_api_url
         params = {"q": 'genre:"re:techno"', "type": "artist", "limit": most}
@@ -194,12 +195,12 @@ def test_spotify(new_app, most):
         number = CATALOGUE.find_album(item["id"])
         assert number == CATALOGUE.albums_of_artist(expected[0])[0]
         assert fetch(item["images"][0]["url"]).body == CATALOGUE.cover_jpeg(number, 640)
-        services.expire_tokens()
+        services.spotify.expire_tokens()
         assert fetch(root, headers=headers).json()["error"]["message"] == "The access token expired"
         assert fetch(root, headers=authorize(services)).status == 200
 
 
-def test_spotify_refuses():
+def test_spotify_enforces_quota_token_and_premium():
     with serve(CATALOGUE, quota=1, token_requests=2) as services:
         headers, url = authorize(services), services.spotify_api_url + "/search?q=x&type=artist"
         assert fetch(url, headers=headers).status == 200
@@ -227,7 +228,7 @@ def test_faults_are_deterministic_and_no_more_than_two_in_a_row(services):
         services.faults = ["http_599"]
 
 
-def test_persistent_faults_stay():
+def test_a_persistent_fault_repeats():
     with serve(
         CATALOGUE, persistent=True, faults=["http_500", "empty"], fault_rate=0.5
     ) as services:
@@ -236,7 +237,7 @@ def test_persistent_faults_stay():
             assert len({fetch(f"{root}/{album.mbid}/front-250").status for _ in range(4)}) == 1
 
 
-def test_all_faults_are_known():
+def test_every_fault_and_service_is_classified():
     assert set(FAULTS) == RECOVERABLE | LOSSY
     assert set(KINDS) == set(SERVICES)
 
@@ -251,7 +252,7 @@ def test_a_fault_does_what_its_name_says(fault, kind):
         url = {
             "json": f"{services.musicbrainz_url}/release-group?query=tag:rock&fmt=json",
             "link": f"{services.coverart_url}/release-group/{album.mbid}/front-500",
-            "picture": f"{services._urls['archive']}/0/items/{album.mbid}/front-500.jpg",
+            "picture": f"{services.urls['archive']}/0/items/{album.mbid}/front-500.jpg",
         }[kind]
         whole = fetch(url)
         services.faults = {fault: 1.0}
@@ -310,7 +311,7 @@ def test_a_fault_does_what_its_name_says(fault, kind):
 
 
 def check_items(fault: str, items: list[dict], whole: list[dict]) -> None:
-    """Checks a page of items that is well-formed, yet wrong."""
+    """Checks the items of a valid page that has a fault."""
     ids, right = [item.get("id") for item in items], [item["id"] for item in whole]
     match fault:
         case "duplicate_ids":
@@ -324,14 +325,15 @@ def check_items(fault: str, items: list[dict], whole: list[dict]) -> None:
             assert any(None in item.values() for item in items)
 
 
-def test_the_command_prints_flags_and_stops_when_told():
-    command = [sys.executable, Path(cover_services.__file__), "--albums=20", "--port=0"]
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_prints_flags_and_stops_on_a_signal(stop):
+    command = [sys.executable, "-m", "tests.cover_services", "--albums=20", "--port=0"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as server:
         lines = [server.stdout.readline() for _ in range(4)]
         flags = dict(flag.split("=") for flag in lines[0].split())
         assert fetch(flags["--musicbrainz_url"] + "/genre/all?fmt=json").status == 200
-        server.send_signal(signal.SIGTERM)
+        server.send_signal(stop)
         assert server.communicate(timeout=10) == ("", "")
     assert server.returncode == 0

@@ -397,7 +397,7 @@ def test_a_token_that_expires_is_replaced(out):
     with serve(CATALOGUE, token_requests=20) as services:
         process = start(services, "spotify", out=out, genres=GENRES["spotify"])
         wait_until(lambda: services.counts()["spotify"] > 10, process)
-        services.expire_tokens()
+        services.spotify.expire_tokens()
         assert finish(process).code == 0
         assert services.counts()["spotify_token"] >= 3
         assert 401 in {record.status for record in spotify_log(services)}
@@ -414,7 +414,7 @@ def test_a_quota_that_is_used_up_ends_the_run(out):
         for result in (first, second):
             assert 86400 - 90 < seconds_to_wait(result) < 86400 + 90
 
-        services.spotify_requests = -1000  # a day later
+        services.spotify.requests = -1000  # a day later
         query(out, "UPDATE pauses SET since = since - 86400, until = until - 86400")
         collect(services, "spotify", out=out)
         assert not {*requests_for(services, mark)} & {*stored}
@@ -441,9 +441,9 @@ def test_the_secret_is_nowhere(out, tmp_path):
         fault_services=["spotify_token", "spotify"],
         token_requests=60,
     ) as services:
-        secret, tokens = services.client_secret, services._tokens
+        secret, tokens = services.spotify.client_secret, services.spotify.tokens
         (tmp_path / ".env").write_text(
-            f"SPOTIPY_CLIENT_ID={services.client_id}\nSPOTIPY_CLIENT_SECRET={secret}\n"
+            f"SPOTIPY_CLIENT_ID={services.spotify.client_id}\nSPOTIPY_CLIENT_SECRET={secret}\n"
         )
         urls = {
             "spotify_api_url": services.spotify_api_url,
@@ -452,7 +452,10 @@ def test_the_secret_is_nowhere(out, tmp_path):
         }
         flags = urls | {"out": out, "verbosity": 2, "cwd": tmp_path, "genres": "rock,8-bit"}
         right = collect(None, "spotify", **flags)
-        wrong_secret = {"SPOTIPY_CLIENT_ID": services.client_id, "SPOTIPY_CLIENT_SECRET": "s3cr3tt"}
+        wrong_secret = {
+            "SPOTIPY_CLIENT_ID": services.spotify.client_id,
+            "SPOTIPY_CLIENT_SECRET": "s3cr3tt",
+        }
         wrong = run(None, "spotify", env=wrong_secret, **(flags | {"genres": "jazz,re:techno"}))
         services.faults = ()
         quiet = flags | {"verbosity": None, "genres": "jazz,re:techno"}
@@ -460,7 +463,7 @@ def test_the_secret_is_nowhere(out, tmp_path):
         assert_one_error(told, "SPOTIPY_CLIENT_SECRET", "dashboard")
     assert len(tokens) > 1
     assert wrong.code in (1, 75)
-    pair = base64.b64encode(f"{services.client_id}:{secret}".encode()).decode()
+    pair = base64.b64encode(f"{services.spotify.client_id}:{secret}".encode()).decode()
     files = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
     texts = [said.encode() for r in (right, wrong, told) for said in (r.stdout, r.stderr)]
     for hidden in (secret, pair, "s3cr3tt", *tokens):
