@@ -1,55 +1,62 @@
-"""Makes covers: a run directory in, pictures out."""
+"""Draws covers: a run directory, albums and a seed in, pictures out."""
 
 import dataclasses
+import functools
 import re
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import flax.struct
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from PIL import Image
 
 from dac.covers.conditions import (
     MAX_CHARACTERS,
     MAX_YEAR,
     MIN_YEAR,
     Album,
+    encode,
     find_genres,
     fold_name,
 )
+from dac.covers.images import grid, to_uint8
 from dac.errors import UserError
-from dac.training.checkpoint import FOLDER, Checkpoints
-from dac.training.latents import fixed_latents
-from dac.training.samples import conditions_at, generate
-from dac.training.schedule import phase_at, phases
-from dac.training.state import Params, init_state
-from dac.training.workdir import read_run
+from dac.run.checkpoint import FOLDER, Checkpoints
+from dac.run.players import Variables, draw_latents, gan_of, init_players, make_players
+from dac.run.schedule import condition_weight, phase_at, phases
+from dac.run.workdir import read_run
 
-# Pictures are computed in batches of one size, so that one does not depend on how many are made.
+# Covers are drawn in batches of one size, so that a cover does not depend on how many are drawn.
 BATCH_SIZE = 16
+GRID_ROWS = 10  # at most this many genres, the most frequent ones, or years
+GRID_CELL = 64  # pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A trained generator and what it needs to be used.
+    """A trained generator, and what is needed to draw covers with it.
 
     Attributes:
-      config: of the run.
-      genres: its genre vocabulary.
-      fields: what it can be told of an album, of `dac.covers.conditions.FIELDS`: those of the
-        config that were known of a cover.
-      years: the first and the last that it was trained on, or None where no cover had one.
-      variables: of the generator: the moving average of its parameters, and batch statistics.
-      images_seen: the clock at the checkpoint.
-      resolution: of the covers it makes.
-      alpha: how far that resolution's fade-in has come.
+      config: the config of the run.
+      genres: the genre vocabulary.
+      fields: the fields of `dac.covers.conditions.FIELDS` that the run was trained on: those of the
+        config that at least one cover has.
+      years: the first and the last year in training, or None if no cover has one.
+      variables: of the generator: moving average of the parameters, and batch statistics.
+      images_seen: the clock.
+      resolution: side of the covers in pixels.
+      alpha: weight of this resolution in [0, 1], below 1 during its fade-in.
     """
 
     config: ml_collections.ConfigDict
     genres: tuple[str, ...]
     fields: tuple[str, ...]
     years: tuple[int, int] | None
-    variables: dict[str, Params]
+    variables: Variables
     images_seen: int
     resolution: int
     alpha: float
@@ -57,23 +64,23 @@ class Run:
     def album(
         self,
         genres: Sequence[str] | None = None,
-        year: str | None = None,
+        year: int | str | None = None,
         artist: str | None = None,
         title: str | None = None,
         *,
-        warn: Callable[[str], None],
+        warn: Callable[[str], None] = warnings.warn,
     ) -> Album:
-        """Returns the album that a person asks for; what is None is left open.
+        """Returns the album that a person describes; a field that is None stays open.
 
         Args:
-          genres: names, each with a weight if it ends in one, as in `dub=0.3`.
-          year: of release; the nearest that the run was trained on is taken.
-          artist: name.
+          genres: names; a name may end in a weight, as in `dub=0.3`.
+          year: year of release; the nearest year of the training data is used.
+          artist: name of the artist.
           title: name of the album.
-          warn: told of what is taken otherwise than it was asked for.
+          warn: receives a line for each value that was changed.
 
         Raises:
-          UserError: the run was not trained on one of them, or can't read it.
+          UserError: the run was not trained on a field, or a value is not valid.
         """
         asked = {"genres": genres, "year": year, "artist": artist, "title": title}
         refused = [f for f, value in asked.items() if value is not None and f not in self.fields]
@@ -85,70 +92,79 @@ class Run:
                 f"this run {learned}; it knows no {_listed(refused, 'or')}: leave that out"
             )
         if genres is not None and not genres:
-            raise UserError("the genre is blank; name one or several, or leave it out")
+            raise UserError("the genre is blank; name one or more, or leave it out")
         return Album(
             genres=None if genres is None else find_genres(self.genres, genres),
-            year=None if year is None else self._year(year, warn),
+            year=None if year is None else self._year(str(year), warn),
             artist=None if artist is None else _name("artist", artist, warn),
             title=None if title is None else _name("title", title, warn),
         )
 
-    def sample(self, albums: Sequence[Album], seed: int) -> np.ndarray:
-        """Makes a cover for each album; cover i depends on its album, the seed and i alone.
+    def sample(
+        self, albums: Sequence[Album], seed: int, latents: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """Draws a cover for each album.
 
         Args:
-          albums: what is known of each; the fields that the run does not have are not read.
-          seed: of the latents.
+          albums: the albums; fields that the run was not trained on are ignored.
+          seed: the seed of the latents.
+          latents: which latent of the seed each cover starts from; 0, 1, 2, ... by default.
 
         Returns:
-          `[len(albums), resolution, resolution, 3]` uint8.
+          `[len(albums), resolution, resolution, 3]` uint8. A cover depends on its album, the seed
+          and its latent only.
         """
-        covers = []
+        return np.concatenate(list(self.sample_batches(albums, seed, latents)))
+
+    def sample_batches(
+        self, albums: Sequence[Album], seed: int, latents: Sequence[int] | None = None
+    ) -> Iterator[np.ndarray]:
+        """Draws the covers that `sample` returns, `BATCH_SIZE` at a time."""
+        numbers = range(len(albums)) if latents is None else latents
         for start in range(0, len(albums), BATCH_SIZE):
             part = list(albums[start : start + BATCH_SIZE])
-            padded = part + [Album()] * (BATCH_SIZE - len(part))
-            latents = fixed_latents(self.config, seed, start, BATCH_SIZE)
-            conditions = conditions_at(self.config, padded, len(self.genres), self.images_seen)
-            made = generate(
-                self.config, self.variables, latents, conditions, self.resolution, self.alpha
+            padding = BATCH_SIZE - len(part)
+            part_numbers = [*numbers[start : start + BATCH_SIZE], *[0] * padding]
+            pictures = _draw(
+                *_networks(self.config),
+                self.variables,
+                fixed_latents(self.config, seed, part_numbers),
+                conditions_at(
+                    self.config, part + [Album()] * padding, len(self.genres), self.images_seen
+                ),
+                self.resolution,
+                jnp.float32(self.alpha),
             )
-            covers.append(made[: len(part)])
-        return np.concatenate(covers)
+            yield to_uint8(np.asarray(pictures))[: len(part)]
 
     def _year(self, text: str, warn: Callable[[str], None]) -> int:
         if not (re.fullmatch(r"\s*\d{4}\s*", text) and MIN_YEAR <= int(text) <= MAX_YEAR):
-            raise UserError(f"the year {text!r:.40} is not one from {MIN_YEAR} to {MAX_YEAR}")
+            raise UserError(f"the year must be from {MIN_YEAR} to {MAX_YEAR}, not {text!r:.40}")
         first, last = self.years or (MIN_YEAR, MAX_YEAR)
         year = min(max(int(text), first), last)
         if year != int(text):
-            warn(f"this run was trained on covers of {first} to {last}; {year} is taken")
+            warn(f"this run was trained on covers from {first} to {last}; using {year}")
         return year
 
 
-def _name(field: str, text: str, warn: Callable[[str], None]) -> str:
-    folded = fold_name(text)
-    if not folded:
-        raise UserError(f"the {field} {text!r:.40} is blank; give a name, or leave it out")
-    if len(folded) > MAX_CHARACTERS:
-        warn(f"the {field} is long; its first {MAX_CHARACTERS} characters are read")
-    return text
+@flax.struct.dataclass
+class _Sampled:
+    """The part of a `GanState` that covers are drawn from; it has the names of that."""
+
+    images_seen: jax.Array
+    generator_ema: dict
+    generator_stats: dict
 
 
-def _listed(fields: Sequence[str], last: str = "and") -> str:
-    """Fields in words: `genre, year and title`."""
-    *head, tail = ["genre" if field == "genres" else field for field in fields]
-    return f"{', '.join(head)} {last} {tail}" if head else tail
-
-
-def load_run(workdir: Path, warn: Callable[[str], None]) -> Run:
+def load_run(workdir: str | Path, warn: Callable[[str], None] = warnings.warn) -> Run:
     """Loads the newest checkpoint of a run directory.
 
     Args:
-      workdir: run directory.
-      warn: told of checkpoints that are damaged.
+      workdir: the run directory.
+      warn: receives a line for each checkpoint that is damaged.
 
     Raises:
-      UserError: there is no run in it, or no checkpoint yet.
+      UserError: the directory holds no run, or no checkpoint yet.
     """
     workdir = Path(workdir)
     config, dataset = read_run(workdir)
@@ -157,22 +173,28 @@ def load_run(workdir: Path, warn: Callable[[str], None]) -> Run:
         fields = tuple(f for f in config.conditions if f in dataset["fields"])
         years = None if dataset["years"] is None else tuple(dataset["years"])
         run = phases(config)
-        template = jax.eval_shape(lambda: init_state(config, len(genres)))
+        shapes, _ = jax.eval_shape(lambda: init_players(config, len(genres)))
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"the run {workdir} is of another version of this program ({error!r:.80}); train again"
         ) from error
+    no_checkpoint = UserError(f"the run {workdir} has no checkpoint yet; train it for longer")
     if not (workdir / FOLDER).is_dir():
-        raise UserError(f"the run {workdir} has no checkpoint yet; train it for longer")
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        raise no_checkpoint
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     template = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), template
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
+        _Sampled(
+            images_seen=jax.ShapeDtypeStruct((), jnp.int32),
+            generator_ema=shapes["params"],
+            generator_stats=shapes.get("batch_stats", {}),
+        ),
     )
     checkpoints = Checkpoints(workdir, read_only=True)
     restored = checkpoints.restore(template, warn)
     checkpoints.close()
     if restored is None:
-        raise UserError(f"the run {workdir} has no checkpoint yet; train it for longer")
+        raise no_checkpoint
     state, _ = restored
     images_seen = int(state.images_seen)
     phase = phase_at(run, max(images_seen - 1, 0))
@@ -181,8 +203,117 @@ def load_run(workdir: Path, warn: Callable[[str], None]) -> Run:
         genres=genres,
         fields=fields,
         years=years,
-        variables=state.ema_variables,
+        variables={"params": state.generator_ema, "batch_stats": state.generator_stats},
         images_seen=images_seen,
         resolution=phase.resolution,
         alpha=phase.alpha(images_seen),
     )
+
+
+def sample_grid(run: Run, genre_counts: Sequence[int]) -> Image.Image:
+    """Draws the grid that shows what a run has learned.
+
+    A row is one of the most frequent genres or, without genres, a year from the first to the last;
+    a column is one latent. The albums have no other field. Without genres and years every cover has
+    its own latent.
+
+    Args:
+      run: the run.
+      genre_counts: number of covers of each genre in training, `[G]`.
+    """
+    columns = run.config.grid_columns
+    albums, labels = _grid_rows(run, genre_counts)
+    latents = np.arange(len(albums) * columns)
+    covers = run.sample(
+        [album for album in albums for _ in range(columns)],
+        run.config.seed,
+        latents % columns if labels else latents,
+    )
+    # All grids of a run have one size, so that they make an animation.
+    cell = max(GRID_CELL, run.config.resolution)
+    return grid(covers, columns, cell, labels)
+
+
+def _grid_rows(run: Run, genre_counts: Sequence[int]) -> tuple[list[Album], list[str] | None]:
+    """Returns the album of each row and its label; no labels if all rows are alike."""
+    if "genres" in run.fields:
+        order = np.argsort(-np.asarray(genre_counts), kind="stable")
+        genres = np.sort(order[:GRID_ROWS]).tolist()
+        return [Album(genres={g: 1.0}) for g in genres], [run.genres[g] for g in genres]
+    if "year" in run.fields:
+        years = np.unique(np.linspace(*run.years, GRID_ROWS).round().astype(int)).tolist()
+        return [Album(year=year) for year in years], [str(year) for year in years]
+    return [Album()] * GRID_ROWS, None
+
+
+def fixed_latents(
+    config: ml_collections.ConfigDict, seed: int, numbers: Sequence[int]
+) -> jax.Array:
+    """Returns some latents of the endless sequence of a seed, `[len(numbers), Z]` float32."""
+    key = jax.random.key(seed)
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.asarray(numbers, jnp.uint32))
+    return draw_latents(config, keys)
+
+
+def conditions_at(
+    config: ml_collections.ConfigDict, albums: Sequence[Album], num_genres: int, images_seen: int
+) -> dict[str, np.ndarray]:
+    """Returns what the generator reads of albums at a moment of the clock.
+
+    Args:
+      config: the config of the run.
+      albums: B albums; their fields in `config.conditions` are read.
+      num_genres: size of the genre vocabulary.
+      images_seen: the clock, which sets the weight of the conditions while it is ramped up.
+    """
+    conditions = encode(albums, config.conditions, num_genres)
+    if conditions and config.condition_ramp_kimg:
+        weight = condition_weight(config, images_seen)
+        conditions["weight"] = np.full(len(albums), weight, np.float32)
+    return conditions
+
+
+def lower_draw(
+    config: ml_collections.ConfigDict, variables: Variables, num_genres: int, resolution: int
+) -> jax.stages.Lowered:
+    """Lowers the computation behind `Run.sample`, to learn what memory it needs.
+
+    Args:
+      config: the config of the run.
+      variables: of the generator, or their shapes, on one device.
+      num_genres: size of the genre vocabulary.
+      resolution: side of the covers in pixels.
+    """
+    return _draw.lower(
+        *_networks(config),
+        variables,
+        jax.ShapeDtypeStruct((BATCH_SIZE, config.latent_size), jnp.float32),
+        conditions_at(config, [Album()] * BATCH_SIZE, num_genres, 0),
+        resolution,
+        jnp.float32(1.0),
+    )
+
+
+def _networks(config):
+    generator, _ = make_players(config)
+    return gan_of(config), generator
+
+
+@functools.partial(jax.jit, static_argnames=("gan", "generator", "resolution"))
+def _draw(gan, generator, variables, latents, conditions, resolution, alpha):
+    return generator.apply(variables, latents, conditions, *gan.stage(resolution, alpha))
+
+
+def _name(field: str, text: str, warn: Callable[[str], None]) -> str:
+    folded = fold_name(text)
+    if not folded:
+        raise UserError(f"the {field} {text!r:.40} is blank; give a name, or leave it out")
+    if len(folded) > MAX_CHARACTERS:
+        warn(f"the {field} is long; only its first {MAX_CHARACTERS} characters count")
+    return text
+
+
+def _listed(fields: Sequence[str], last: str = "and") -> str:
+    """Returns fields in words: `genre, year and title`."""
+    *head, tail = ["genre" if field == "genres" else field for field in fields]
+    return f"{', '.join(head)} {last} {tail}" if head else tail

@@ -12,9 +12,7 @@ from dac.errors import UserError
 INTERRUPTED = 130  # the exit code that shells use after Ctrl-C
 
 
-def run(
-    main: Callable[[], int | None], define_flags: Callable[[], None] = lambda: None
-) -> NoReturn:
+def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> NoReturn:
     """Defines and parses the flags, runs `main`, and exits with its return value.
 
     Flags are defined here and not when a command is imported, so that several commands, which share
@@ -57,8 +55,8 @@ def warn(text: str) -> None:
 def _parse(arguments: Sequence[str]) -> list[str]:
     try:
         return flags.FLAGS(arguments)
-    except (AttributeError, KeyError) as error:  # of ml_collections: 'name', and maybe a suggestion
-        name, *suggestions = re.findall(r"""['"]([\w.]+)['"]""", str(error.args[0])) or ["?"]
+    except (AttributeError, KeyError) as error:  # of ml_collections: maybe a suggestion, the name
+        *suggestions, name = re.findall(r"""['"]([\w.]+)['"]""", str(error.args[0])) or ["?"]
         known = (
             f"did you mean config.{suggestions[0]}?" if suggestions else "see configs/default.py"
         )

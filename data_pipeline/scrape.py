@@ -45,95 +45,96 @@ _PUBLIC_RATES = {
     "api.spotify.com": spotify.REQUESTS_PER_SECOND,
 }
 
-SOURCE = flags.DEFINE_enum(
-    "source", "musicbrainz", ["musicbrainz", "spotify"], "where to get albums and covers"
-)
-OUT = flags.DEFINE_string(
-    "out", "data/covers", "folder of the collection; an existing one is continued"
-)
-GENRES = flags.DEFINE_string(
-    "genres",
-    None,
-    "comma-separated names, a file with one name per line, or 'all'; adds to earlier genres",
-)
-LIMIT = flags.DEFINE_integer("limit", None, "total number of covers to collect", 1)
-SIZE = flags.DEFINE_integer(
-    "size",
-    None,
-    "side of the covers in pixels; the nearest available size is used; default: as before, or 500",
-    1,
-)
-SINCE = flags.DEFINE_integer("since", None, "first release year", MIN_YEAR, MAX_YEAR)
-UNTIL = flags.DEFINE_integer("until", None, "last release year", MIN_YEAR, MAX_YEAR)
-STATUS = flags.DEFINE_boolean("status", False, "print the state of the collection and exit")
-EXPORT_URLS = flags.DEFINE_string(
-    "export_urls",
-    None,
-    "write the URLs of known covers to this .jsonl or .parquet file for img2dataset, and exit",
-)
-CONTACT = flags.DEFINE_string(
-    "contact",
-    os.environ.get(CONTACT_VARIABLE),
-    f"your e-mail address or URL, sent in the User-Agent; default: ${CONTACT_VARIABLE}",
-)
-RATE = flags.DEFINE_float(
-    "requests_per_second", None, "rate for the metadata service; 0: no limit; default: 1", 0.0
-)
-CONCURRENCY = flags.DEFINE_integer("concurrency", 8, "number of concurrent cover downloads", 1, 512)
-TIMEOUT = flags.DEFINE_float(
-    "timeout", 60.0, "seconds that a request may take, including its body", 0.1
-)
-MAX_WAIT = flags.DEFINE_float(
-    "max_wait", 900.0, "longest pause to wait for, in seconds; a longer one ends the run", 0.0
-)
-MUSICBRAINZ_URL = flags.DEFINE_string(
-    "musicbrainz_url", musicbrainz.PUBLIC_API, "URL of the MusicBrainz web service or a mirror"
-)
-COVERART_URL = flags.DEFINE_string(
-    "coverart_url", musicbrainz.PUBLIC_COVERS, "URL of the Cover Art Archive or a mirror"
-)
-SPOTIFY_API_URL = flags.DEFINE_string(
-    "spotify_api_url", spotify.PUBLIC_API, "URL of Spotify's web API"
-)
-SPOTIFY_TOKEN_URL = flags.DEFINE_string(
-    "spotify_token_url", spotify.PUBLIC_TOKEN, "URL where Spotify issues tokens"
-)
+FLAGS = flags.FLAGS
 _ANY_REASON = "true"  # the value that absl gives to a flag without one
-RETRY_FAILED = flags.DEFINE_flag(
-    flags.Flag(
-        parser=flags.ArgumentParser(),
-        serializer=flags.ArgumentSerializer(),
-        name="retry_failed",
-        default=None,
-        help_string="retry only what failed; with a value, only what failed for that reason",
-        boolean=True,  # the value may be omitted
+
+
+def define_flags() -> None:
+    """Defines the flags of the command."""
+    flags.DEFINE_enum(
+        "source", "musicbrainz", ["musicbrainz", "spotify"], "where to get albums and covers"
     )
-)
+    flags.DEFINE_string(
+        "out", "data/covers", "folder of the collection; an existing one is continued"
+    )
+    flags.DEFINE_string(
+        "genres",
+        None,
+        "comma-separated names, a file with one name per line, or 'all'; adds to earlier genres",
+    )
+    flags.DEFINE_integer("limit", None, "total number of covers to collect", 1)
+    flags.DEFINE_integer(
+        "size",
+        None,
+        "side of the covers in pixels; the nearest available size is used; as before, or 500",
+        1,
+    )
+    flags.DEFINE_integer("since", None, "first release year", MIN_YEAR, MAX_YEAR)
+    flags.DEFINE_integer("until", None, "last release year", MIN_YEAR, MAX_YEAR)
+    flags.DEFINE_boolean("status", False, "print the state of the collection and exit")
+    flags.DEFINE_string(
+        "export_urls",
+        None,
+        "write the URLs of known covers to this .jsonl or .parquet file for img2dataset, and exit",
+    )
+    flags.DEFINE_string(
+        "contact",
+        os.environ.get(CONTACT_VARIABLE),
+        f"your e-mail address or URL, sent in the User-Agent; default: ${CONTACT_VARIABLE}",
+    )
+    flags.DEFINE_float(
+        "requests_per_second", None, "rate for the metadata service; 0: no limit; default: 1", 0.0
+    )
+    flags.DEFINE_integer("concurrency", 8, "number of concurrent cover downloads", 1, 512)
+    flags.DEFINE_float("timeout", 60.0, "seconds that a request may take, including its body", 0.1)
+    flags.DEFINE_float(
+        "max_wait", 900.0, "longest pause to wait for, in seconds; a longer one ends the run", 0.0
+    )
+    flags.DEFINE_string(
+        "musicbrainz_url", musicbrainz.PUBLIC_API, "URL of the MusicBrainz web service or a mirror"
+    )
+    flags.DEFINE_string(
+        "coverart_url", musicbrainz.PUBLIC_COVERS, "URL of the Cover Art Archive or a mirror"
+    )
+    flags.DEFINE_string("spotify_api_url", spotify.PUBLIC_API, "URL of Spotify's web API")
+    flags.DEFINE_string(
+        "spotify_token_url", spotify.PUBLIC_TOKEN, "URL where Spotify issues tokens"
+    )
+    flags.DEFINE_flag(
+        flags.Flag(
+            parser=flags.ArgumentParser(),
+            serializer=flags.ArgumentSerializer(),
+            name="retry_failed",
+            default=None,
+            help_string="retry only what failed; with a value, only what failed for that reason",
+            boolean=True,  # the value may be omitted
+        )
+    )
 
 
 def main() -> int:
     """Collects covers, reports on a collection or exports URLs; returns the exit code."""
-    out = Path(OUT.value)
-    if STATUS.value:
+    out = Path(FLAGS.out)
+    if FLAGS.status:
         print_status(out)
         return 0
     urls = _service_urls()
     rate = _rate(urls[0])
-    if SINCE.value is not None and UNTIL.value is not None and SINCE.value > UNTIL.value:
-        raise UserError(f"--since={SINCE.value} must not be after --until={UNTIL.value}")
-    genres = _read_genres(GENRES.value)
-    if SOURCE.value == "spotify":
+    if FLAGS.since is not None and FLAGS.until is not None and FLAGS.since > FLAGS.until:
+        raise UserError(f"--since={FLAGS.since} must not be after --until={FLAGS.until}")
+    genres = _read_genres(FLAGS.genres)
+    if FLAGS.source == "spotify":
         print(f"note: {spotify.TERMS}", file=sys.stderr)
-    if EXPORT_URLS.value is not None:
-        size = SIZE.value or read_setting(out, "size") or _DEFAULT_SIZE
+    if FLAGS.export_urls is not None:
+        size = FLAGS.size or read_setting(out, "size") or _DEFAULT_SIZE
         source = _source(Client("", {}), urls, ("unused", "unused"), size, None, None, {})
-        rows = write_urls(Path(EXPORT_URLS.value), out, SOURCE.value, source.cover_url)
-        print(f"{EXPORT_URLS.value}: {rows:,} covers")
+        rows = write_urls(Path(FLAGS.export_urls), out, FLAGS.source, source.cover_url)
+        print(f"{FLAGS.export_urls}: {rows:,} covers")
         return 0
     user_agent = _user_agent()
-    credentials = _credentials() if SOURCE.value == "spotify" else None
+    credentials = _credentials() if FLAGS.source == "spotify" else None
     try:
-        with closing(Catalog(out, SOURCE.value)) as catalog:
+        with closing(Catalog(out, FLAGS.source)) as catalog:
             store.prepare(out)
             return asyncio.run(_collect(catalog, urls, rate, genres, user_agent, credentials))
     except sqlite3.Error as error:
@@ -162,17 +163,17 @@ async def _collect(
     if catalog.setting("crawling"):  # the last process was stopped or killed
         store.adopt(catalog)
     catalog.remember({"crawling": True})
-    if RETRY_FAILED.value is not None:
-        catalog.retry_failed(None if RETRY_FAILED.value == _ANY_REASON else RETRY_FAILED.value)
+    if FLAGS.retry_failed is not None:
+        catalog.retry_failed(None if FLAGS.retry_failed == _ANY_REASON else FLAGS.retry_failed)
     catalog.retry_due()
     stored_before = count(catalog.tallies(), "covers", "done")
     crawl = Crawl(
         catalog,
-        limit=LIMIT.value,
+        limit=FLAGS.limit,
         since=since,
         until=until,
-        concurrency=CONCURRENCY.value,
-        only_retries=RETRY_FAILED.value is not None,
+        concurrency=FLAGS.concurrency,
+        only_retries=FLAGS.retry_failed is not None,
         progress=progress,
     )
     client = Client(
@@ -180,9 +181,9 @@ async def _collect(
         # A mirror may redirect to the public service, whose limit then applies.
         rates=_PUBLIC_RATES | {host_of(urls[0]): rate},
         trusted=frozenset(URL(url).host or "" for url in urls),
-        connections=max(CONCURRENCY.value, LISTERS),
-        timeout=TIMEOUT.value,
-        max_wait=MAX_WAIT.value,
+        connections=max(FLAGS.concurrency, LISTERS),
+        timeout=FLAGS.timeout,
+        max_wait=FLAGS.max_wait,
         pauses=catalog.pauses(),
         on_pause=crawl.paused,
     )
@@ -229,7 +230,7 @@ def _source(
     until: int | None,
     learned: dict[str, Any],
 ) -> Source:
-    if SOURCE.value == "musicbrainz":
+    if FLAGS.source == "musicbrainz":
         return MusicBrainz(client, *urls, size, since, until)
     return spotify.Spotify(client, *urls, *credentials, size, learned)
 
@@ -275,19 +276,19 @@ async def _ask(catalog: Catalog, source: Source, genres: list[str] | None) -> fr
 def _years(catalog: Catalog, progress: Progress) -> tuple[int | None, int | None]:
     """Returns the first and last release year; restarts the listings if they changed."""
     before = catalog.setting("years", [None, None])
-    now = [SINCE.value, UNTIL.value]
+    now = [FLAGS.since, FLAGS.until]
     if now == [None, None] or now == before:
         return before[0], before[1]
     if catalog.genres():
         progress.say("the release years have changed: listing all albums again")
     catalog.change_years(*now)
-    return SINCE.value, UNTIL.value
+    return FLAGS.since, FLAGS.until
 
 
 def _size(catalog: Catalog, progress: Progress) -> int:
     """Returns the size of the covers: from the flag, else as before."""
     before = catalog.setting("size")
-    size = SIZE.value or before or _DEFAULT_SIZE
+    size = FLAGS.size or before or _DEFAULT_SIZE
     if before not in (None, size):
         progress.say(
             f"the cover size changed from {before} to {size} pixels; stored covers keep their size"
@@ -347,9 +348,9 @@ def _service_urls() -> tuple[str, str]:
       UserError: a URL is invalid or not secure.
     """
     pair = (
-        (MUSICBRAINZ_URL, COVERART_URL)
-        if SOURCE.value == "musicbrainz"
-        else (SPOTIFY_API_URL, SPOTIFY_TOKEN_URL)
+        (FLAGS["musicbrainz_url"], FLAGS["coverart_url"])
+        if FLAGS.source == "musicbrainz"
+        else (FLAGS["spotify_api_url"], FLAGS["spotify_token_url"])
     )
     for flag in pair:
         try:
@@ -373,14 +374,14 @@ def _rate(api: str) -> float:
     """
     host = (URL(api).host or "").rstrip(".")
     allowed = next((r for h, r in _PUBLIC_RATES.items() if f".{host}".endswith(f".{h}")), None)
-    if RATE.value is None:
+    if FLAGS.requests_per_second is None:
         return allowed or _DEFAULT_RATE
-    if allowed is not None and not 0 < RATE.value <= allowed:
+    if allowed is not None and not 0 < FLAGS.requests_per_second <= allowed:
         raise UserError(
-            f"--requests_per_second={RATE.value:g} must be above 0 and at most {allowed:g} for "
-            f"{host}; for a higher rate, use your own mirror"
+            f"--requests_per_second={FLAGS.requests_per_second:g} must be above 0 and at most "
+            f"{allowed:g} for {host}; for a higher rate, use your own mirror"
         )
-    return RATE.value
+    return FLAGS.requests_per_second
 
 
 def _user_agent() -> str:
@@ -390,14 +391,14 @@ def _user_agent() -> str:
       UserError: the contact that MusicBrainz requires is missing or invalid.
     """
     name = f"DuckAndCover/{importlib.metadata.version('duck-and-cover')}"
-    if CONTACT.value is None and SOURCE.value == "spotify":
+    if FLAGS.contact is None and FLAGS.source == "spotify":
         return name
-    if not _CONTACT.fullmatch(CONTACT.value or ""):
+    if not _CONTACT.fullmatch(FLAGS.contact or ""):
         raise UserError(
             "MusicBrainz requires a contact in each request: give --contact=you@example.org (or a "
             f"URL), or set {CONTACT_VARIABLE}"
         )
-    return f"{name} ( {CONTACT.value} )"
+    return f"{name} ( {FLAGS.contact} )"
 
 
 def _credentials() -> tuple[str, str]:
@@ -417,4 +418,4 @@ def _credentials() -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, define_flags)

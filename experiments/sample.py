@@ -1,49 +1,79 @@
-"""Makes covers with a trained run, as a PNG."""
+"""Makes covers with a trained run: one picture of all of them, or a file for each."""
 
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from absl import flags
+from PIL import Image
 
 from dac import sampling
 from dac.covers.conditions import Album
 from dac.covers.images import grid, save_picture
 from dac.errors import UserError
+from data_pipeline.cli import warn
 from experiments import cli
 
-WORKDIR = flags.DEFINE_string("workdir", None, "run directory", required=True)
-GENRE = flags.DEFINE_list(
-    "genre", None, "genres of the album, separated by commas; weighed, as in dub=0.7,punk=0.3"
-)
-YEAR = flags.DEFINE_string("year", None, "year of the album's release")
-ARTIST = flags.DEFINE_string("artist", None, "name of the artist")
-TITLE = flags.DEFINE_string("title", None, "name of the album")
-COUNT = flags.DEFINE_integer("n", 16, "number of covers", lower_bound=1, upper_bound=10_000)
-SEED = flags.DEFINE_integer("seed", 0, "the same seed gives the same covers", 0, 2**32 - 1)
-OUT = flags.DEFINE_string("out", "covers.png", "picture to write")
-CELL = 128  # pixels: smaller covers are enlarged in the grid
-NAME_LENGTH = 40  # characters of a name that the report shows
+FLAGS = flags.FLAGS
+CELL = 128  # pixels; smaller covers are enlarged on the sheet
+SHEET_PIXELS = 2**26  # of the largest sheet, 8192x8192: 200 MB in memory
+NAME_LENGTH = 40  # characters of a name in the report
+
+
+def define_flags() -> None:
+    """Defines the flags of the command."""
+    flags.DEFINE_string("workdir", None, "run directory", required=True)
+    flags.DEFINE_list(
+        "genre", None, "genres, separated by commas; weighted, as in dub=0.7,punk=0.3"
+    )
+    flags.DEFINE_string("year", None, "year of release")
+    flags.DEFINE_string("artist", None, "name of the artist")
+    flags.DEFINE_string("title", None, "name of the album")
+    flags.DEFINE_integer("n", 16, "number of covers", 1, 1_000_000)
+    flags.DEFINE_integer("seed", 0, "the same seed gives the same covers", 0, 2**32 - 1)
+    flags.DEFINE_string(
+        "out",
+        "covers.png",
+        "a PNG file for one sheet, or a folder for a file per cover; covers that do not fit on a "
+        "sheet go to the folder of that name",
+    )
 
 
 def main() -> None:
-    """Writes the covers as one picture, in a grid."""
-    out = Path(OUT.value)
-    if out.suffix.lower() != ".png":
-        raise UserError(f"--out={out} must end in .png")
+    """Writes the covers and says what they are."""
+    out = Path(FLAGS.out)
+    if out.suffix.lower() not in (".png", ""):
+        raise UserError(f"--out={out} must end in .png, or have no suffix for a folder")
     if not out.parent.is_dir():
-        raise UserError(f"--out={out}: there is no folder {out.parent}; make it first")
-    run = sampling.load_run(Path(WORKDIR.value), warn)
-    album = run.album(GENRE.value, YEAR.value, ARTIST.value, TITLE.value, warn=warn)
-    covers = run.sample([album] * COUNT.value, SEED.value)
-    columns = min(round(COUNT.value**0.5 + 0.49), COUNT.value)
-    save_picture(grid(covers, columns, CELL), out)
-    count = "1 cover" if len(covers) == 1 else f"{len(covers)} covers"
+        raise UserError(f"--out={out}: there is no folder {out.parent}; create it first")
+    run = sampling.load_run(Path(FLAGS.workdir), warn)
+    album = run.album(FLAGS.genre, FLAGS.year, FLAGS.artist, FLAGS.title, warn=warn)
+    batches = run.sample_batches([album] * FLAGS.n, FLAGS.seed)
+    if out.suffix and FLAGS.n * max(run.resolution, CELL) ** 2 > SHEET_PIXELS:
+        warn(f"{FLAGS.n:,} covers do not fit on a sheet; writing a file for each")
+        out = out.with_suffix("")
+    if out.suffix:
+        columns = min(round(FLAGS.n**0.5 + 0.49), FLAGS.n)
+        save_picture(grid(np.concatenate(list(batches)), columns, CELL), out)
+    else:
+        save_covers(batches, out)
+    count = "1 cover" if FLAGS.n == 1 else f"{FLAGS.n:,} covers"
     print(f"{out}: {count} of {described(album, run.genres)}, {run.resolution}x{run.resolution}")
 
 
-def warn(text: str) -> None:
-    """Tells what does not stop the command."""
-    print(f"warning: {text}", file=sys.stderr)
+def save_covers(batches: Iterator[np.ndarray], folder: Path) -> None:
+    """Writes covers as `000000.png`, `000001.png`, ... while they are drawn.
+
+    Args:
+      batches: covers, `[B, R, R, 3]` uint8 each.
+      folder: where to; created if it does not exist.
+    """
+    folder.mkdir(exist_ok=True)
+    number = 0
+    for batch in batches:
+        for cover in batch:
+            save_picture(Image.fromarray(cover), folder / f"{number:06d}.png")
+            number += 1
 
 
 def described(album: Album, genres: tuple[str, ...]) -> str:
@@ -64,10 +94,10 @@ def described(album: Album, genres: tuple[str, ...]) -> str:
 
 
 def shown(name: str) -> str:
-    """Returns a name as a terminal can show it, on one line and not too long."""
+    """Returns a name as a terminal can show it: on one line, and not too long."""
     visible = "".join(c for c in " ".join(name.split()) if c.isprintable())
     return visible if len(visible) <= NAME_LENGTH else f"{visible[: NAME_LENGTH - 1]}…"
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, define_flags)

@@ -1,14 +1,23 @@
+import dataclasses
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dac import sampling
 from dac.covers.conditions import FIELDS, Album
+from dac.covers.images import MARGIN
 from dac.errors import UserError
-from dac.sampling import Run, load_run
-from dac.training.checkpoint import Checkpoints
+from dac.run.checkpoint import Checkpoints
+from dac.run.workdir import claim_workdir, write_run
+from dac.sampling import GRID_ROWS, Run, load_run, lower_draw, sample_grid
 from dac.training.state import init_state
-from dac.training.workdir import claim_workdir, write_run
 
 GENRES = ("ambient", "dub", "thrash metal")
 IDENTITY = {"genres": list(GENRES), "fields": list(FIELDS), "years": [1950, 2025]}
@@ -55,13 +64,13 @@ def test_what_a_person_asks_becomes_an_album(run):
 def test_a_year_outside_the_trained_ones_is_the_nearest_and_said(run):
     album, (warning,) = ask(run, year="1901")
     assert album.year == 1950
-    assert "1950 to 2025; 1950 is taken" in warning
+    assert "1950 to 2025; using 1950" in warning
     assert ask(run, year="2099")[0].year == 2025
 
 
 @pytest.mark.parametrize("year", ["", "soon", "88", "-1988", "1988.5", "1_988", "1859", "2101"])
 def test_a_year_that_is_none_is_refused(run, year):
-    with pytest.raises(UserError, match=rf"the year '{year}' is not one from 1860 to 2100"):
+    with pytest.raises(UserError, match=rf"the year must be from 1860 to 2100, not '{year}'"):
         ask(run, year=year)
 
 
@@ -143,3 +152,103 @@ def test_a_run_directory_becomes_the_run_that_was_saved(config, tmp_path):
     # Halfway through the fade-in, from 128 to 224.
     assert (loaded.images_seen, loaded.resolution, loaded.alpha) == (176, 8, 0.5)
     jax.tree.map(np.testing.assert_array_equal, loaded.variables, state.ema_variables)
+
+
+def cells(run, genre_counts=(3, 1, 2)):
+    """The covers of a sample grid by row and column, and the width that the labels take."""
+    picture = sample_grid(run, genre_counts)
+    side, columns = 64 + MARGIN, run.config.grid_columns
+    pixels = np.asarray(picture)[MARGIN:]
+    labels = picture.width - columns * side - MARGIN
+    rows = [
+        [
+            pixels[top : top + 64, labels + MARGIN + i * side :][:, :64].tobytes()
+            for i in range(columns)
+        ]
+        for top in range(0, len(pixels), side)
+    ]
+    return rows, labels
+
+
+@pytest.mark.parametrize("fields", [("genres",), ("genres", "year"), ("year",)])
+def test_rows_of_the_grid_are_genres_or_years_and_columns_latents(config, fields):
+    run = make_run(config, conditions=fields)
+    rows, labels = cells(run)
+    assert len(rows) == (len(GENRES) if "genres" in fields else GRID_ROWS)
+    assert labels > 20
+    assert len({cover for row in rows for cover in row}) == 2 * len(rows)
+    album = Album(year=1950) if fields == ("year",) else Album({0: 1.0})
+    enlarged = run.sample([album] * 2, config.seed).repeat(8, axis=1).repeat(8, axis=2)
+    assert rows[0] == [cover.tobytes() for cover in enlarged]
+
+
+def test_the_grid_shows_the_most_frequent_genres(config):
+    run = make_run(config, conditions=("genres",))
+    many = dataclasses.replace(run, genres=tuple(f"genre {i}" for i in range(GRID_ROWS + 2)))
+    width = {"genres": jnp.ones((GRID_ROWS + 2, config.latent_size))}
+    params = run.variables["params"]
+    params = params | {"conditions": params["conditions"] | width}
+    many = dataclasses.replace(many, variables=run.variables | {"params": params})
+    counts = np.arange(GRID_ROWS + 2)
+    rows, _ = sampling._grid_rows(many, counts)
+    assert [list(album.genres) for album in rows] == [[i] for i in range(2, GRID_ROWS + 2)]
+    assert sample_grid(many, counts).height > GRID_ROWS * 64
+
+
+@pytest.mark.parametrize("fields", [(), ("artist", "title")])
+def test_without_genres_and_years_each_cover_of_the_grid_has_its_own_latent(config, fields):
+    rows, labels = cells(make_run(config, conditions=fields))
+    assert labels == 0
+    assert len({cover for row in rows for cover in row}) == 2 * GRID_ROWS
+
+
+def test_a_network_with_batch_norm_makes_a_cover_whatever_is_beside_it(config):
+    run = make_run(config, gan="dcgan", conditions=())
+    variances = jax.tree.map(np.abs, run.variables["batch_stats"])
+    run = dataclasses.replace(run, variables=run.variables | {"batch_stats": variances})
+    together = run.sample([Album()] * 4, 0)
+    alone = run.sample([Album()], 0, latents=[2])
+    np.testing.assert_allclose(alone[0], together[2].astype(int), atol=1)
+    assert (together[0] != together[2]).any()
+
+
+def test_drawing_compiles_what_was_lowered_for_its_memory(config, caplog):
+    run = make_run(config, conditions=("genres",), latent_size=9)  # compiled in no other test
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    variables = jax.device_put(run.variables, device)
+    with jax.log_compiles(), caplog.at_level(logging.WARNING):
+        lower_draw(config, variables, len(GENRES), 8).compile()
+        dataclasses.replace(run, variables=variables).sample([Album()], 0)
+    assert sum("XLA compilation of jit(_draw)" in m for m in caplog.messages) == 1
+
+
+def test_sampling_needs_nothing_that_trains():
+    code = "import sys, dac.sampling; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    modules = result.stdout.split()
+    unwanted = (
+        "optax",
+        "tensorflow_datasets",
+        "tensorboardX",
+        "dac.training",
+        "dac.covers.dataset",
+    )
+    assert not [name for name in modules if name.startswith(unwanted)]
+
+
+def test_the_lines_of_python_in_the_readme_run(config, tmp_path):
+    config.conditions = ("genres",)
+    identity = IDENTITY | {"genres": ["dub", "punk", "jazz"]}
+    write_run(tmp_path, claim_workdir(tmp_path, config, identity))
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(random_state(config).replace(images_seen=jnp.int32(0)), 0, {})
+    checkpoints.wait()
+    checkpoints.close()
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.S)
+    assert "runs/progan_genre_demo" in code
+    names = {}
+    exec(code.replace("runs/progan_genre_demo", str(tmp_path)), names)
+    assert names["covers"].shape == (4, 4, 4, 3)  # at the start of the run

@@ -1,4 +1,4 @@
-"""What is known of an album, and the arrays that networks read it as."""
+"""What is known of an album, and its encoding as arrays for the networks."""
 
 import dataclasses
 import difflib
@@ -13,28 +13,28 @@ from dac.errors import UserError
 
 FIELDS = ("genres", "year", "artist", "title")
 
-# Years that a cover can have: from the first sound recording to far enough ahead for any release
-# that is announced. They are read as (year - YEAR_CENTRE) / YEAR_SPAN: small numbers for
-# those of most recorded music.
+# Valid years: from the first sound recording to well beyond any announced release. A year is
+# encoded as (year - YEAR_CENTRE) / YEAR_SPAN, which is small for most recorded music.
 MIN_YEAR, MAX_YEAR = 1860, 2100
 YEAR_CENTRE, YEAR_SPAN = 1980, 30
 
-# A name is read as a bag of hashed character n-grams: this takes any script, and no download.
-MAX_CHARACTERS = 64  # of a name; what comes after is not read
-TEXT_BUCKETS = 4096  # ids of n-grams; 0 stands for none
+# A name is encoded as a bag of hashed character n-grams, which works for any script and needs no
+# download.
+MAX_CHARACTERS = 64  # of a name; the rest is ignored
+TEXT_BUCKETS = 4096  # number of n-gram ids; 0 means none
 _NUM_NGRAMS = 3 * MAX_CHARACTERS + 1  # n of one character, n + 1 of two, n of three
-_START, _END = "\x02", "\x03"  # mark a name's ends; no folded name holds controls
+_START, _END = "\x02", "\x03"  # mark the ends of a name; folded names have no control characters
 _UNSEEN = ("Cc", "Cf", "Cs")  # Unicode categories
 
 
 @dataclasses.dataclass(frozen=True)
 class Album:
-    """What is known of an album; None where it is not.
+    """What is known of an album; a field that is not known is None.
 
     Attributes:
       genres: weights above 0 by index in the vocabulary; they need not sum to 1.
-      year: of release.
-      artist: name.
+      year: year of release.
+      artist: name of the artist.
       title: name of the album.
     """
 
@@ -47,17 +47,17 @@ class Album:
 def encode(
     albums: Sequence[Album], fields: Sequence[str], num_genres: int
 ) -> dict[str, np.ndarray]:
-    """Returns the arrays that the networks read for B albums.
+    """Encodes B albums as arrays for the networks.
 
     Args:
-      albums: what is known of each.
-      fields: those of `FIELDS` that are wanted.
+      albums: the albums.
+      fields: which of `FIELDS` to encode.
       num_genres: size of the genre vocabulary, G.
 
     Returns:
-      Of the fields asked for, `genres` `[B, G]` float32, rows that sum to 1; `year` `[B]` float32,
-      scaled; `artist` and `title` `[B, L]` int32, ids of n-grams, 0 where there is none. Beside
-      each, `<field>_known` `[B]` bool; where that is False, the values are 0.
+      For each of the fields: `genres` `[B, G]` float32, whose rows sum to 1; `year` `[B]` float32,
+      scaled; `artist` and `title` `[B, L]` int32, ids of n-grams, padded with 0. Each comes with
+      `<field>_known` `[B]` bool; where that is False, the values are 0.
     """
     arrays = {}
     if "genres" in fields:
@@ -85,9 +85,9 @@ def encode(
 
 
 def fold_name(name: str) -> str:
-    """Returns a name without what case, spacing and Unicode forms make differ; may be empty.
+    """Returns a name without differences of case, spacing and Unicode form; may be empty.
 
-    Characters that are not seen (controls, formats, broken surrogates) are left out.
+    Invisible characters (controls, formats, broken surrogates) are removed.
     """
     seen = "".join(c for c in name if c.isspace() or unicodedata.category(c) not in _UNSEEN)
     # Compatibility caseless matching: The Unicode Standard, section 3.13, D146.
@@ -98,27 +98,27 @@ def fold_name(name: str) -> str:
 
 @functools.lru_cache(maxsize=2**16)
 def hash_name(name: str) -> np.ndarray:
-    """Returns the ids of a name's n-grams, uint16 in [1, TEXT_BUCKETS); none for a blank name."""
+    """Returns the n-gram ids of a name, uint16 in [1, TEXT_BUCKETS); empty for a blank name."""
     folded = fold_name(name)[:MAX_CHARACTERS]
     if not folded:
         return np.zeros(0, np.uint16)
     marked = _START + folded + _END
-    ngrams = list(folded)  # the marks alone tell nothing
+    ngrams = list(folded)  # the marks carry no information as single characters
     for size in (2, 3):
         ngrams += [marked[i : i + size] for i in range(len(marked) - size + 1)]
     return np.array([1 + zlib.crc32(n.encode()) % (TEXT_BUCKETS - 1) for n in ngrams], np.uint16)
 
 
 def find_genres(vocabulary: Sequence[str], names: Sequence[str]) -> dict[int, float]:
-    """Returns weights by index of genres that are named, whatever case, spacing and Unicode form.
+    """Returns the weights of named genres by index, ignoring case, spacing and Unicode form.
 
     Args:
       vocabulary: names of the genres, by index.
-      names: those wanted, each with a weight if it ends in one, as in `dub=0.3`; otherwise 1.
+      names: names, each with the weight 1 or the one that it ends in, as in `dub=0.3`.
 
     Raises:
-      UserError: a name is not in the vocabulary (says the nearest that are) or comes twice, or a
-        weight is not a number above 0.
+      UserError: a name is not in the vocabulary (the message has the nearest ones) or is given
+        twice, or a weight is not a number above 0.
     """
 
     def fold(name):
@@ -128,7 +128,7 @@ def find_genres(vocabulary: Sequence[str], names: Sequence[str]) -> dict[int, fl
     found = {}
     for name in names:
         key, weight = fold(name), 1.0
-        if key not in index and "=" in key:  # a genre's own name may hold one
+        if key not in index and "=" in key:  # the name of a genre may contain "="
             key, _, text = key.rpartition("=")
             key = key.strip()
             try:

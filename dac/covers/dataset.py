@@ -1,6 +1,6 @@
-"""Cover datasets: what a record holds, and the batch that belongs to each moment of the clock.
+"""Cover datasets: the format of a record, and the batch for each moment of the clock.
 
-Both builders write what `cover_features` says; `CoverDataset` reads it, without TensorFlow.
+Both builders write the format of `cover_features`; `CoverDataset` reads it without TensorFlow.
 """
 
 import io
@@ -21,10 +21,10 @@ SPLIT = "train"
 
 
 def cover_features(size: int) -> tfds.features.FeaturesDict:
-    """Returns the features of one cover, `[size, size, 3]` uint8 RGB with its metadata.
+    """Returns the TFDS features of one cover, `[size, size, 3]` uint8 RGB with its metadata.
 
-    Every field but `image` and `album_id` may be missing: `release_year`, `artist` and `title` are
-    then None, and `genres_known` is False.
+    All fields except `image` and `album_id` may be missing: `release_year`, `artist` and `title`
+    are None then, and `genres_known` is False.
 
     Args:
       size: side of the square picture in pixels.
@@ -42,23 +42,32 @@ def cover_features(size: int) -> tfds.features.FeaturesDict:
     )
 
 
-def find_dataset(data_dir: Path, name: str, resolution: int) -> Path | None:
-    """Returns the folder of the newest version of a built dataset, or None.
+def find_dataset(
+    data_dir: Path, name: str, resolution: int, begun: str | None = None
+) -> Path | None:
+    """Returns the folder of a built dataset, or None.
 
-    A dataset with builder configs has one for each size of its covers; the smallest that is not
-    smaller than `resolution` is taken.
+    A dataset may be built in several sizes; the smallest that suffices is used, in its newest
+    version. A run that began with one dataset keeps it, even if another one is built later that
+    suits as well.
 
     Args:
       data_dir: root of the TFDS datasets.
-      name: of the dataset.
-      resolution: side in pixels of the covers that are wanted.
+      name: name of the dataset.
+      resolution: side in pixels that the covers must have at least.
+      begun: full name of the dataset that the run began with, `CoverDataset.identity["name"]`.
     """
 
+    def built(folder):
+        return (folder / "dataset_info.json").exists()
+
     def versions(folder):
-        found = [v for v in folder.glob("[0-9]*.*.*") if (v / "dataset_info.json").exists()]
+        found = [version for version in folder.glob("[0-9]*.*.*") if built(version)]
         return sorted(found, key=lambda v: tuple(int(n) for n in v.name.split(".")))
 
     root = Path(data_dir) / name
+    if begun and begun.startswith(f"{name}/") and built(Path(data_dir) / begun):
+        return Path(data_dir) / begun
     sizes = (d for d in root.glob("[0-9]*") if d.name.isdecimal() and int(d.name) >= resolution)
     for folder in (root, *sorted(sizes, key=lambda d: int(d.name))):
         if found := versions(folder):
@@ -67,21 +76,21 @@ def find_dataset(data_dir: Path, name: str, resolution: int) -> Path | None:
 
 
 class CoverDataset:
-    """A built dataset in memory or, where it is too large, read as it is needed.
+    """A built dataset, held in memory if it fits and read from disk if not.
 
     Attributes:
-      path: its folder.
+      path: folder of the dataset.
       genres: names of the genres, by index.
-      years: the first and the last year that a cover is of, or None where none is known.
-      size: side of its covers in pixels.
+      years: the first and the last release year, or None if no year is known.
+      size: side of the covers in pixels.
     """
 
     def __init__(self, path: Path, memory_gib: float):
         """Opens the dataset.
 
         Args:
-          path: folder of the dataset, with its version.
-          memory_gib: covers at the current resolution are held in memory up to this size.
+          path: folder of the dataset, including its version.
+          memory_gib: the covers of the present resolution are held in memory up to this size.
 
         Raises:
           UserError: the dataset is empty, or can't be read.
@@ -117,7 +126,7 @@ class CoverDataset:
 
     @property
     def identity(self) -> dict:
-        """What a run must find unchanged when it resumes, as JSON values."""
+        """What must be unchanged when a run resumes, as JSON values."""
         return {
             "name": self._info.full_name,
             "covers": len(self),
@@ -129,36 +138,36 @@ class CoverDataset:
 
     @property
     def known_fields(self) -> tuple[str, ...]:
-        """Those of `FIELDS` that are known of a cover, at least."""
+        """Those of `FIELDS` that are known for at least one cover."""
         return tuple(f for f in FIELDS if any(getattr(a, f) is not None for a in self._albums))
 
     def genre_counts(self) -> np.ndarray:
-        """Number of covers of each genre, `[G]` int64."""
+        """Returns the number of covers of each genre, `[G]` int64."""
         genres = [genre for album in self._albums for genre in album.genres or ()]
         return np.bincount(np.array(genres, np.int64), minlength=len(self.genres))
 
     def album(self, index: int) -> Album:
-        """What is known of a cover's album."""
+        """Returns what is known of the album of a cover."""
         return self._albums[index]
 
     def indices(self, seed: int, images_seen: int, count: int) -> np.ndarray:
-        """Which covers are shown from a moment of the clock on, `[count]` int64.
+        """Returns which covers to show from a moment of the clock on, `[count]` int64.
 
-        Covers are shuffled anew for each pass over the dataset; what is returned is a pure function
-        of the dataset and the arguments.
+        Each pass over the dataset has a new order. The result is a pure function of the dataset and
+        the arguments.
         """
         return np.array([self._index(seed, images_seen + i) for i in range(count)], np.int64)
 
     def batch(
         self, indices: np.ndarray, resolution: int, fields: Sequence[str]
     ) -> dict[str, np.ndarray]:
-        """Returns covers, `image` `[B, R, R, 3]` uint8, and the conditions that `encode` gives."""
+        """Returns covers, `image` `[B, R, R, 3]` uint8, with their encoded conditions."""
         albums = [self._albums[i] for i in indices]
         conditions = encode(albums, fields, len(self.genres))
         return {"image": self.images(indices, resolution), **conditions}
 
     def labels(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the genres of covers, as `encode` gives them."""
+        """Returns the encoded genres of covers."""
         return encode([self._albums[i] for i in indices], ("genres",), len(self.genres))
 
     def images(self, indices: np.ndarray, resolution: int) -> np.ndarray:
@@ -172,7 +181,7 @@ class CoverDataset:
         return self._decode(indices, resolution)
 
     def _index(self, seed: int, position: int) -> int:
-        """Which cover is at a position of the endless, shuffled sequence of covers."""
+        """Returns the cover at a position of the endless, shuffled sequence of covers."""
         epoch, place = divmod(position, len(self))
         if epoch != self._epoch:
             generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
@@ -215,7 +224,7 @@ class CoverDataset:
 
 
 def _album(record: dict) -> Album:
-    """What a record says of its album. A name that can't be read, such as a blank, is none."""
+    """Returns the album of a record. A blank or unreadable name counts as not known."""
 
     def name(value):
         text = None if value is None else value.decode()

@@ -1,4 +1,4 @@
-"""Pictures of covers: arrays to PNG files, grids and animations."""
+"""Pictures of covers: conversion, grids, files and animations."""
 
 import os
 import tempfile
@@ -14,12 +14,12 @@ LABEL_COLOR = (235, 235, 235)
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Clips pictures from [-1, 1] to uint8, rounding; any shape."""
+    """Converts pictures from [-1, 1] to uint8, clipping and rounding; any shape."""
     return np.rint(np.clip((images + 1.0) * 127.5, 0.0, 255.0)).astype(np.uint8)
 
 
 def shrink(images: np.ndarray, resolution: int) -> np.ndarray:
-    """Shrinks pictures by the mean of square blocks of pixels, rounding.
+    """Shrinks pictures to the rounded means of square blocks of pixels.
 
     Args:
       images: `[..., S, S, 3]` uint8.
@@ -43,9 +43,9 @@ def grid(
 
     Args:
       covers: `[N, R, R, 3]` uint8.
-      columns: covers a row.
-      cell: side of a cover in the picture; smaller covers are enlarged by repeating pixels.
-      row_labels: a text for each row, drawn to its left.
+      columns: covers per row.
+      cell: side of a cover in the grid; smaller covers are enlarged by repeating pixels.
+      row_labels: a text to the left of each row.
     """
     scale = max(cell // covers.shape[1], 1)
     side = covers.shape[1] * scale
@@ -67,7 +67,7 @@ def grid(
 
 
 def save_picture(picture: Image.Image, path: Path, **options) -> None:
-    """Writes a picture whole or not at all; the format follows from the name's ending."""
+    """Writes a picture whole or not at all; the suffix of `path` sets the format."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     os.close(handle)
     try:
@@ -82,11 +82,11 @@ def save_picture(picture: Image.Image, path: Path, **options) -> None:
 
 
 def save_animation(frames: Sequence[Path], path: Path, milliseconds: int, last: int) -> None:
-    """Writes pictures of one size as a GIF that repeats; the last frame stays longer.
+    """Writes pictures of one size as a looping GIF.
 
     Args:
       frames: picture files in order.
-      path: of the GIF.
+      path: the GIF.
       milliseconds: duration of a frame.
       last: duration of the last frame, in milliseconds.
     """

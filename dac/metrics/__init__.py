@@ -1,1 +1,1 @@
-"""How good the covers of a run are."""
+"""Measures the covers of a run."""

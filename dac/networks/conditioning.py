@@ -1,4 +1,4 @@
-"""What is known of an album, as a vector for either player."""
+"""Conditions as the networks read them: what is known of an album becomes a vector."""
 
 import flax.linen as nn
 import jax
@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from dac.covers.conditions import TEXT_BUCKETS
 from dac.networks.layers import EqualizedDense, leaky_relu, pixel_norm
 
-# Arrays by name, as `dac.covers.conditions.encode` gives them, and maybe `weight`; empty for an
-# unconditional network.
+# Arrays by name, as returned by `dac.covers.conditions.encode`, with an optional `weight`; empty
+# for an unconditional network.
 Conditions = dict[str, jax.Array]
 
-# Of the waves that a year is read by, in units of the scaled year: from 480 years, longer than all
-# the years that a cover can have, by octaves to 30 years.
+# Wavelengths of a year's Fourier features, in units of the scaled year: octaves from 480 years,
+# which is longer than the range of valid years, down to 30 years.
 YEAR_WAVELENGTHS = (16.0, 8.0, 4.0, 2.0, 1.0)
 TEXT_FEATURES = 64  # width of the vectors of character n-grams
 
@@ -20,14 +20,14 @@ _normal = nn.initializers.normal(1.0)
 
 
 class ConditionEmbedding(nn.Module):
-    """Embeds what is known of each album: the sum of a vector for each field; `[B, features]`.
+    """Embeds what is known of each album as the sum of one vector per field; `[B, features]`.
 
-    Each field's vector starts at about unit variance. Where a field is not known, a vector of its
-    own that is learned stands in its place.
+    Each field's vector starts with about unit variance. A field that is not known contributes a
+    learned vector of its own.
 
     Attributes:
       features: width of the embedding.
-      normalize: whether to scale it to unit mean square, before `weight`.
+      normalize: whether to scale the sum to unit mean square, before `weight` is applied.
     """
 
     features: int
@@ -35,12 +35,12 @@ class ConditionEmbedding(nn.Module):
 
     @nn.compact
     def __call__(self, conditions: Conditions) -> jax.Array:
-        """Embeds the fields that are there, at least one.
+        """Embeds the given fields; there must be at least one.
 
         Args:
-          conditions: some of `genres` `[B, G]` float32, rows that sum to 1; `year` `[B]` float32,
-            scaled; `artist` and `title` `[B, L]` int32, ids of n-grams, 0 for none; each with
-            `<field>_known` `[B]` bool; and `weight` `[B]` float32, of the whole, 1 where missing.
+          conditions: any of `genres` `[B, G]` float32, whose rows sum to 1; `year` `[B]` float32,
+            scaled; `artist` and `title` `[B, L]` int32, ids of n-grams, padded with 0. Each comes
+            with `<field>_known` `[B]` bool. `weight` `[B]` float32 scales the sum; 1 if missing.
         """
         embeddings = {}
         if "genres" in conditions:
@@ -67,17 +67,18 @@ class ConditionEmbedding(nn.Module):
 
 
 def year_waves(years: jax.Array) -> jax.Array:
-    """Fourier features of scaled years, `[B]` to `[B, 10]`: near years are alike, none the same."""
+    """Fourier features of scaled years, `[B]` to `[B, 10]`: similar for years that are close."""
     phases = years[:, None] * (2 * jnp.pi / jnp.array(YEAR_WAVELENGTHS))
     return jnp.concatenate([jnp.sin(phases), jnp.cos(phases)], axis=-1)
 
 
 def bag_of_ngrams(ids: jax.Array) -> jax.Array:
-    """Counts the ids in each row but 0, `[B, L]` int32; returns `[B, TEXT_BUCKETS]` float32.
+    """Turns ids `[B, L]` int32, padded with 0, into a bag of n-grams `[B, TEXT_BUCKETS]` float32.
 
-    The roots of the shares: rows of unit length, in which a common letter does not drown the rest.
-    Times a table of vectors this gives their weighted sum, and the table's gradient is a product,
-    too: to add up those of single n-grams takes long on CPUs, and has no fixed order on GPUs.
+    A value is the square root of an id's share of the row. Rows have unit length, and the root
+    keeps common letters from dominating. The dense bag makes the lookup of vectors, and the
+    gradient of their table, matrix products. A scatter-add would be slow on CPUs and would have no
+    fixed order of summation on GPUs.
     """
     rows = jnp.arange(ids.shape[0])[:, None]
     counts = jnp.zeros((ids.shape[0], TEXT_BUCKETS)).at[rows, ids].add(1.0).at[:, 0].set(0.0)
@@ -85,16 +86,16 @@ def bag_of_ngrams(ids: jax.Array) -> jax.Array:
 
 
 def join_conditions(latents: jax.Array, conditions: Conditions) -> jax.Array:
-    """Appends the normalised embedding to latents, as wide as they are; a generator's input.
+    """Appends the normalised embedding to the latents, with the same width: a generator's input.
 
-    To be called in a compact `__call__`; it makes the submodule `conditions`.
+    Call it in a compact `__call__`: it creates the submodule `conditions`.
 
     Args:
       latents: `[B, Z]` float32.
       conditions: see `ConditionEmbedding`.
 
     Returns:
-      `[B, 2Z]`, or the latents alone where there are no conditions.
+      `[B, 2Z]`, or the latents themselves if there are no conditions.
     """
     if not conditions:
         return latents
@@ -103,17 +104,18 @@ def join_conditions(latents: jax.Array, conditions: Conditions) -> jax.Array:
 
 
 def project_conditions(features: jax.Array, conditions: Conditions) -> jax.Array:
-    """What the conditions add to a critic's score: the projection of Miyato and Koyama 2018.
+    """Returns the conditional term of a critic's score: the projection of Miyato and Koyama 2018.
 
-    <features, embedding> (arXiv 1802.05637, eq. 4), by 1/sqrt(F) as in stylegan2-ada-pytorch,
-    training/networks.py. To be called in a compact `__call__`; it makes the submodule `conditions`.
+    It is <features, embedding> (arXiv 1802.05637, eq. 4) divided by sqrt(F), as in
+    stylegan2-ada-pytorch, training/networks.py. Call it in a compact `__call__`: it creates the
+    submodule `conditions`.
 
     Args:
-      features: `[B, F]` float32, of pictures.
+      features: `[B, F]` float32, the critic's features of the pictures.
       conditions: see `ConditionEmbedding`.
 
     Returns:
-      `[B]` float32, 0 where there are no conditions.
+      `[B]` float32, 0 if there are no conditions.
     """
     if not conditions:
         return jnp.zeros(features.shape[0])

@@ -1,7 +1,7 @@
 """ProGAN (Karras et al. 2018, arXiv 1710.10196), conditional.
 
-Both players hold the parameters of all resolutions from the start; a call computes the part that
-its static `resolution` needs. `alpha` fades the newest resolution in and may be traced.
+Both networks hold the parameters of all resolutions from the start. A call computes the part that
+its static `resolution` needs. `alpha` fades in the newest resolution and may be traced.
 """
 
 import flax.linen as nn
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from dac.networks import layers
 from dac.networks.conditioning import Conditions, join_conditions, project_conditions
+from dac.networks.gan import Gan
 from dac.networks.layers import (
     BASE_RESOLUTION,
     EqualizedConv,
@@ -22,7 +23,7 @@ from dac.networks.layers import (
 
 
 def active_modules(resolution: int) -> frozenset[str]:
-    """Names of the top-level modules of either player that `resolution` computes with."""
+    """Returns the names of the top-level modules that `resolution` computes with."""
     grown = [r for r in resolutions(resolution) if r > BASE_RESOLUTION]
     faded = [r for r in (resolution // 2, resolution) if r >= BASE_RESOLUTION]
     return frozenset(
@@ -33,9 +34,9 @@ def active_modules(resolution: int) -> frozenset[str]:
 
 
 class LatentsTo4x4(nn.Module):
-    """Dense layer with equalised learning rate to 4x4 features; `[B, Z]` to `[B, 4, 4, features]`.
+    """Dense layer with equalised learning rate; `[B, Z]` to `[B, 4, 4, features]`.
 
-    One bias a map, not one an output of the dense layer, and the gain of sqrt(2)/4: official code,
+    It has one bias per map, not one per output, and a gain of sqrt(2)/4: official code,
     networks.py, G_paper.
     """
 
@@ -83,14 +84,7 @@ class CriticBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latents and conditions to pictures.
-
-    Attributes:
-      resolution: the final resolution; the parameters are those of 4x4 up to it.
-      fmap_base: width at 4x4 before the cap, times 2.
-      fmap_max: cap of the width.
-      dtype: that convolutions are computed in; parameters and all else are float32.
-    """
+    """Turns standard normal latents into pictures; see `Gan` for the contract."""
 
     resolution: int
     fmap_base: int
@@ -101,17 +95,7 @@ class Generator(nn.Module):
     def __call__(
         self, latents: jax.Array, conditions: Conditions, resolution: int, alpha: jax.Array | float
     ) -> jax.Array:
-        """Generates pictures.
-
-        Args:
-          latents: `[B, Z]` float32, standard normal.
-          conditions: see `ConditionEmbedding`; none for an unconditional network.
-          resolution: of the pictures, static.
-          alpha: weight of the newest resolution's picture in [0, 1].
-
-        Returns:
-          `[B, resolution, resolution, 3]`, in [-1, 1] by training only: clip before saving.
-        """
+        """Generates pictures; the output is linear."""
         x = join_conditions(pixel_norm(latents), conditions)
         maps = feature_maps(BASE_RESOLUTION, self.fmap_base, self.fmap_max)
         x = pixel_norm(leaky_relu(LatentsTo4x4(maps, name="dense_4x4")(x)))
@@ -136,7 +120,7 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Pictures and conditions to scores, higher for real; attributes as `Generator`'s."""
+    """Turns pictures into scores; see `Gan` for the contract."""
 
     resolution: int
     fmap_base: int
@@ -147,17 +131,7 @@ class Critic(nn.Module):
     def __call__(
         self, images: jax.Array, conditions: Conditions, resolution: int, alpha: jax.Array | float
     ) -> jax.Array:
-        """Scores pictures.
-
-        Args:
-          images: `[B, resolution, resolution, 3]` in [-1, 1].
-          conditions: see `ConditionEmbedding`; none for an unconditional network.
-          resolution: of the pictures, static.
-          alpha: weight of the newest resolution's features in [0, 1].
-
-        Returns:
-          `[B]`.
-        """
+        """Scores pictures."""
 
         def width(r):
             return feature_maps(r, self.fmap_base, self.fmap_max)
@@ -168,7 +142,7 @@ class Critic(nn.Module):
 
         if self.is_initializing():
             resolution = self.resolution
-            for r in resolutions(resolution // 4):  # those that the two paths below leave out
+            for r in resolutions(resolution // 4):  # the two paths below create the others
                 from_rgb(jnp.zeros((1, r, r, 3)), r)
         x = from_rgb(images, resolution)
         for r in reversed(resolutions(resolution)[1:]):
@@ -183,3 +157,12 @@ class Critic(nn.Module):
         x = leaky_relu(EqualizedDense(maps, name="dense_4x4")(x.reshape(x.shape[0], -1)))
         score = EqualizedDense(1, gain=1.0, name="output")(x)[:, 0]
         return score + project_conditions(x, conditions)
+
+
+GAN = Gan(
+    generator=Generator,
+    critic=Critic,
+    least_resolution=BASE_RESOLUTION,
+    critic_group=layers.STDDEV_GROUP,
+    active_modules=active_modules,
+)

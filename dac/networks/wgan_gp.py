@@ -1,11 +1,12 @@
 """WGAN-GP's residual networks (Gulrajani et al. 2017, arXiv 1704.00028), conditional.
 
-Those of the official code at 64x64 (igul222/improved_wgan_training, gan_64x64.py, GoodGenerator
-and GoodDiscriminator) with fmap_base 2048 and fmap_max 512: widths of 512, 512, 256, 128 and 64 at
-4x4 to 64x64. The generator has batch norm; the critic has layer norm, the official default, which
-never mixes the samples that the gradient penalty is measured on one by one. Departures: batch norm
-keeps running averages (see `layers.batch_norm`); other resolutions take a block less or more; and
-the conditions, which are joined to the latents and projected on the critic's features.
+At 64x64 with fmap_base 2048 and fmap_max 512 they are those of the official code
+(igul222/improved_wgan_training, gan_64x64.py, GoodGenerator and GoodDiscriminator): 512, 512, 256,
+128 and 64 maps at 4x4 to 64x64. The generator has batch norm. The critic has layer norm, the
+official default, because the gradient penalty needs scores that do not depend on other samples.
+Three things differ. Conditions are joined to the latents and projected onto the critic's features.
+Other resolutions have a block less or more. Batch norm keeps running averages (see
+`layers.batch_norm`).
 """
 
 import functools
@@ -16,22 +17,23 @@ import jax.numpy as jnp
 
 from dac.networks import layers
 from dac.networks.conditioning import Conditions, join_conditions, project_conditions
+from dac.networks.gan import Gan
 from dac.networks.layers import BASE_RESOLUTION, Conv, feature_maps, resolutions
 
 LAYER_NORM_EPSILON = 1e-5  # official code, tflib/ops/layernorm.py
-# Uniform, of variance 4 / (fan-in + fan-out) before a ReLU and half of it elsewhere: official code,
-# tflib/ops/conv2d.py (he_init) and tflib/ops/linear.py.
+# Uniform weights with variance 4 / (fan-in + fan-out) before a ReLU and half of that elsewhere:
+# official code, tflib/ops/conv2d.py (he_init) and tflib/ops/linear.py.
 HE = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
 GLOROT = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform")
 
 
 def _layer_norm(x: jax.Array, name: str) -> jax.Array:
-    """Normalises each sample over its positions and maps; a scale and an offset a map."""
+    """Normalises each sample over its positions and maps; one scale and offset per map."""
     return nn.LayerNorm(epsilon=LAYER_NORM_EPSILON, reduction_axes=(1, 2, 3), name=name)(x)
 
 
 class GeneratorBlock(nn.Module):
-    """Residual, doubles the resolution; `[B, H, W, C]` to `[B, 2H, 2W, features]`."""
+    """Residual block that doubles the resolution; `[B, H, W, C]` to `[B, 2H, 2W, features]`."""
 
     features: int
     dtype: jnp.dtype
@@ -40,7 +42,7 @@ class GeneratorBlock(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the block."""
         conv = functools.partial(Conv, dtype=self.dtype)
-        # A 1x1 convolution gives the same before upsampling as after it, for a quarter of the cost.
+        # A 1x1 convolution commutes with upsampling; before it, it costs a quarter.
         shortcut = conv(self.features, 1, GLOROT, use_bias=True, name="shortcut")(x)
         x = nn.relu(layers.batch_norm(x, "norm_up"))
         x = conv(self.features, 3, HE, convolve=layers.upsample_conv, name="conv_up")(x)
@@ -50,7 +52,7 @@ class GeneratorBlock(nn.Module):
 
 
 class CriticBlock(nn.Module):
-    """Residual, halves the resolution; `[B, H, W, C]` to `[B, H/2, W/2, features]`."""
+    """Residual block that halves the resolution; `[B, H, W, C]` to `[B, H/2, W/2, features]`."""
 
     features: int
     dtype: jnp.dtype
@@ -69,14 +71,7 @@ class CriticBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latents and conditions to pictures.
-
-    Attributes:
-      resolution: of the pictures, a power of two from 8 up.
-      fmap_base: width at 4x4 before the cap, times 2.
-      fmap_max: cap of the width.
-      dtype: that convolutions are computed in; parameters and all else are float32.
-    """
+    """Turns latents, standard normal, into pictures; see `Gan` for the contract."""
 
     resolution: int
     fmap_base: int
@@ -84,20 +79,8 @@ class Generator(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, latents: jax.Array, conditions: Conditions, resolution: int, alpha: jax.Array | float
-    ) -> jax.Array:
-        """Generates pictures; in training mode where `batch_stats` is mutable.
-
-        Args:
-          latents: `[B, Z]` float32, standard normal.
-          conditions: see `ConditionEmbedding`; none for an unconditional network.
-          resolution: that of the network, static; here as ProGAN has it, and so is `alpha`.
-          alpha: not used.
-
-        Returns:
-          `[B, resolution, resolution, 3]` float32 in [-1, 1].
-        """
+    def __call__(self, latents: jax.Array, conditions: Conditions) -> jax.Array:
+        """Generates pictures in [-1, 1]."""
 
         def width(r):
             return feature_maps(r, self.fmap_base, self.fmap_max)
@@ -113,7 +96,7 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Pictures and conditions to scores, higher for real; attributes as `Generator`'s."""
+    """Turns pictures into scores; see `Gan` for the contract."""
 
     resolution: int
     fmap_base: int
@@ -121,20 +104,8 @@ class Critic(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, images: jax.Array, conditions: Conditions, resolution: int, alpha: jax.Array | float
-    ) -> jax.Array:
-        """Scores pictures, each by itself.
-
-        Args:
-          images: `[B, resolution, resolution, 3]` float32 in [-1, 1].
-          conditions: see `ConditionEmbedding`; none for an unconditional network.
-          resolution: that of the network, static; here as ProGAN has it, and so is `alpha`.
-          alpha: not used.
-
-        Returns:
-          `[B]` float32.
-        """
+    def __call__(self, images: jax.Array, conditions: Conditions) -> jax.Array:
+        """Scores pictures."""
 
         def width(r):
             return feature_maps(r, self.fmap_base, self.fmap_max)
@@ -146,3 +117,6 @@ class Critic(nn.Module):
         output = nn.Dense(1, kernel_init=GLOROT, name="output")
         scores = output(x.reshape(x.shape[0], -1))[:, 0]
         return scores + project_conditions(x.mean(axis=(1, 2)), conditions)
+
+
+GAN = Gan(generator=Generator, critic=Critic, least_resolution=8, critic_group=1)

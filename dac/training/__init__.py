@@ -1,1 +1,1 @@
-"""Training: losses, schedule, step, checkpoints, and the loop that joins them."""
+"""Training: losses, the step, the plan, reports, and the loop that joins them."""

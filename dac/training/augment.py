@@ -1,8 +1,8 @@
 """DiffAugment (Zhao et al. 2020, arXiv 2006.10738): translation and cutout, for few covers.
 
-Both players are trained on augmented pictures, real and generated alike, so that the critic can't
-learn the few real ones by heart. The policy's third part, colour, would change what a cover means,
-and is left out. Ratios are those of the official code, DiffAugment_pytorch.py.
+The critic sees all pictures augmented, real and generated ones, so it can't memorise a small
+dataset. The third part of the policy, colour, would change what a cover means and is left out. The
+ratios are those of the official code, DiffAugment_pytorch.py.
 """
 
 import jax
@@ -10,12 +10,12 @@ import jax.numpy as jnp
 
 TRANSLATION_RATIO = 1 / 8  # of the side, either way
 CUTOUT_RATIO = 1 / 2  # of the side
-# Where it stops paying: FFHQ at 10,000 pictures gains, at 70,000 loses (table 4).
+# Above this it no longer helps: FFHQ gains with 10,000 pictures and loses with 70,000 (table 4).
 FEW_COVERS = 30_000
 
 
 def uses_diff_augment(augment: str, covers: int) -> bool:
-    """Whether a run with so many covers is augmented; `augment` is that of the config."""
+    """Whether a run on so many covers is augmented; `augment` is the config's value."""
     return augment == "diffaugment" or (augment == "auto" and covers < FEW_COVERS)
 
 
@@ -24,14 +24,14 @@ def diff_augment(images: jax.Array, keys: jax.Array) -> jax.Array:
 
     Args:
       images: `[B, R, R, C]` in [-1, 1].
-      keys: a random key for each, `[B]`.
+      keys: one random key per picture, `[B]`.
 
     Returns:
-      `[B, R, R, C]`; what a shift uncovers and the square are 0, the grey in the middle.
+      `[B, R, R, C]`; the square, and the border that a shift uncovers, are 0, the middle grey.
     """
     size = images.shape[1]
     reach = int(size * TRANSLATION_RATIO + 0.5)
-    # As in the official code, a square of even side may lie half outside at either end.
+    # As in the official code, a square of even side may lie half outside at both ends.
     centres = size + 1 - int(size * CUTOUT_RATIO + 0.5) % 2
 
     def draw(key):

@@ -1,18 +1,62 @@
 """Losses of the two players, and the critic's penalties.
 
-Scores are `[B]` float32; a critic is any function from pictures `[B, H, W, C]` to scores. Every
-loss and penalty is a scalar, a mean over the batch; weights are the caller's.
+Scores are `[B]` float32. A critic is any function from pictures `[B, H, W, C]` to scores. Losses
+and penalties are scalars, means over the batch.
 """
 
+import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 
 Critic = Callable[[jax.Array], jax.Array]
+Metrics = dict[str, jax.Array]
 
-# Keeps the norm's gradient finite where the critic's gradient is zero.
+# Keeps the gradient of the norm finite where the critic's gradient is zero.
 NORM_EPSILON = 1e-12
+
+
+class Scored(NamedTuple):
+    """Pictures with their scores, and what penalties need besides.
+
+    Attributes:
+      critic: function that gave the scores.
+      real: `[B, H, W, C]`.
+      fake: `[B, H, W, C]`.
+      real_scores: `[B]`.
+      fake_scores: `[B]`.
+      mixing: weight of the fake in a mixture of both, `[B]`, uniform in [0, 1].
+    """
+
+    critic: Critic
+    real: jax.Array
+    fake: jax.Array
+    real_scores: jax.Array
+    fake_scores: jax.Array
+    mixing: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """What both players minimise.
+
+    Attributes:
+      critic: the critic's loss without its penalty, from real and fake scores.
+      generator: the generator's loss, from real scores (None unless `relativistic`) and fake ones.
+      relativistic: whether the generator's loss compares fake scores with real ones.
+      penalty: the critic's weighted penalty and its metrics, or None. It needs a critic that scores
+        each picture by itself, or nearly so: minibatch stddev is fine, batch norm is not.
+      metrics: names of the metrics of `penalty`.
+    """
+
+    critic: Callable[[jax.Array, jax.Array], jax.Array]
+    generator: Callable[[jax.Array | None, jax.Array], jax.Array]
+    relativistic: bool = False
+    penalty: Callable[[ml_collections.ConfigDict, Scored], tuple[jax.Array, Metrics]] | None = None
+    metrics: tuple[str, ...] = ()
 
 
 def wasserstein_critic_loss(real_scores: jax.Array, fake_scores: jax.Array) -> jax.Array:
@@ -36,8 +80,7 @@ def gradient_penalty(
     """mean((|grad D(mixed)| - 1)^2) (Gulrajani et al. 2017, arXiv 1704.00028, algorithm 1).
 
     Args:
-      critic: of whose score for a picture no other picture of the batch decides, or does so little
-        (minibatch stddev does; batch norm is not meant).
+      critic: see `Loss.penalty`.
       real: `[B, H, W, C]`.
       fake: `[B, H, W, C]`.
       mixing: weight of the fake in each mixed picture, `[B]`, uniform in [0, 1].
@@ -59,7 +102,7 @@ def non_saturating_critic_loss(real_scores: jax.Array, fake_scores: jax.Array) -
 
 
 def non_saturating_generator_loss(fake_scores: jax.Array) -> jax.Array:
-    """Binary cross-entropy of fakes called real (Goodfellow et al. 2014, section 3)."""
+    """Binary cross-entropy of fakes labelled real (Goodfellow et al. 2014, section 3)."""
     return jnp.mean(jax.nn.softplus(-fake_scores))
 
 
@@ -81,3 +124,42 @@ def zero_centered_penalty(critic: Critic, images: jax.Array) -> jax.Array:
 def _squared_gradient_norms(critic, images):  # [B]
     gradients = jax.grad(lambda x: jnp.sum(critic(x)))(images)
     return jnp.sum(jnp.square(gradients), axis=(1, 2, 3))
+
+
+def _gradient_penalty_and_drift(config, scored):
+    penalty, norm = gradient_penalty(scored.critic, scored.real, scored.fake, scored.mixing)
+    weighted = config.gradient_penalty_weight * penalty
+    weighted += config.drift_weight * drift(scored.real_scores)
+    distance = -wasserstein_critic_loss(scored.real_scores, scored.fake_scores)
+    return weighted, {
+        "wasserstein_distance": distance,
+        "gradient_penalty": penalty,
+        "gradient_norm": norm,
+    }
+
+
+def _r1_and_r2(config, scored):
+    r1 = zero_centered_penalty(scored.critic, scored.real)
+    r2 = zero_centered_penalty(scored.critic, scored.fake)
+    return config.r1_r2_gamma / 2 * (r1 + r2), {"r1": r1, "r2": r2}
+
+
+LOSSES = {
+    "wgan_gp": Loss(
+        critic=wasserstein_critic_loss,
+        generator=lambda real_scores, fake_scores: wasserstein_generator_loss(fake_scores),
+        penalty=_gradient_penalty_and_drift,
+        metrics=("wasserstein_distance", "gradient_penalty", "gradient_norm"),
+    ),
+    "non_saturating": Loss(
+        critic=non_saturating_critic_loss,
+        generator=lambda real_scores, fake_scores: non_saturating_generator_loss(fake_scores),
+    ),
+    "rpgan_r1r2": Loss(
+        critic=relativistic_critic_loss,
+        generator=relativistic_generator_loss,
+        relativistic=True,
+        penalty=_r1_and_r2,
+        metrics=("r1", "r2"),
+    ),
+}

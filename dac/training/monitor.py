@@ -1,4 +1,4 @@
-"""What a person sees of a run: progress bar, log, metrics, TensorBoard, sample grids."""
+"""Reports a run: progress bar, log, metrics, TensorBoard, sample grids."""
 
 import contextlib
 import datetime
@@ -20,27 +20,28 @@ from tqdm import tqdm
 from dac.covers.images import save_animation, save_picture
 from dac.errors import UserError
 from dac.files import write_text
+from dac.run.schedule import Phase
 from dac.training.plan import Program
-from dac.training.schedule import Phase
 from dac.training.tensorboard import Board
 
-MAX_FRAMES = 120  # of progress.gif
+MAX_FRAMES = 120  # in progress.gif
 
 
 class Monitor:
-    """Reports a run, from wherever it is resumed.
+    """Reports a run, also after it is resumed.
 
-    Files in the run directory: `train.log`, `metrics.jsonl` (a line for each tick, means over
-    it), `tensorboard/`, `samples/` (a grid for each tick) and, at the end, `progress.gif`.
+    A tick is a part of the run between two reports. The files are `train.log`, `metrics.jsonl`
+    (a line per tick, with means over it), `tensorboard/`, `samples/` (a grid per tick) and, at the
+    end, `progress.gif`.
     """
 
     def __init__(self, workdir: Path, run: tuple[Phase, ...], writes: bool = True):
-        """Starts reporting.
+        """Opens the log and locks the directory.
 
         Args:
-          workdir: run directory; it exists.
+          workdir: the run directory; it exists.
           run: the phases.
-          writes: whether to report anything: of several processes, one does.
+          writes: whether to report anything; one of several processes does.
 
         Raises:
           UserError: another process is training in the directory.
@@ -68,12 +69,12 @@ class Monitor:
     def start(
         self, images_seen: int, saved: dict[str, Any] | None, programs: Mapping[int, Program]
     ) -> None:
-        """Begins at a moment of the clock; drops what was reported after it.
+        """Starts reporting at a moment of the clock, and drops earlier reports from after it.
 
         Args:
           images_seen: the clock.
-          saved: what `snapshot` gave at that moment, or None at the start of a run.
-          programs: of the phases from there on, by resolution; for the time that remains.
+          saved: the `snapshot` of that moment, or None at the start of a run.
+          programs: those of the remaining phases, by resolution, for the ETA.
         """
         self._flops = {size: program.flops_per_image for size, program in programs.items()}
         if saved:
@@ -101,7 +102,7 @@ class Monitor:
             )
 
     def say(self, text: str) -> None:
-        """Prints a line, and logs it."""
+        """Prints a line and logs it."""
         if not self._writes:
             return
         if self._bar:
@@ -112,13 +113,13 @@ class Monitor:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Takes what is done meanwhile (compiling, sampling) out of the speed and the ETA."""
+        """Leaves the time of what is done meanwhile out of the speed and the ETA."""
         began = time.monotonic()
         yield
         self._resumed_at += time.monotonic() - began
 
     def add(self, phase: Phase, step: int, images_seen: int, metrics: dict[str, Any]) -> None:
-        """Takes in the metrics of one step; waits until they are computed.
+        """Adds the metrics of a step to the tick; waits until they are computed.
 
         Raises:
           FloatingPointError: one of them is NaN or infinite.
@@ -136,7 +137,7 @@ class Monitor:
             self._bar.update(images_seen - self._bar.n)
 
     def end_tick(self, phase: Phase, step: int, images_seen: int) -> None:
-        """Reports the tick that ends here: log line, `metrics.jsonl`, TensorBoard."""
+        """Ends a tick and reports it: log line, `metrics.jsonl`, TensorBoard."""
         if self._writes:
             self._report(phase, step, images_seen)
         seconds = self._training_seconds() - self._tick_elapsed
@@ -167,12 +168,12 @@ class Monitor:
             print(f"{status}  {losses}", file=sys.stderr, flush=True)
 
     def add_grid(self, images_seen: int, picture: Image.Image) -> None:
-        """Keeps a sample grid: `samples/<images seen>.png` and TensorBoard."""
+        """Writes a sample grid to `samples/<images seen>.png` and TensorBoard."""
         save_picture(picture, self._workdir / "samples" / f"{images_seen:010d}.png")
         self._board.add_image(images_seen, "samples", np.asarray(picture))
 
     def save_progress(self) -> None:
-        """Writes `progress.gif` over the grids so far."""
+        """Writes `progress.gif` from the grids so far."""
         grids = self._grids() if self._writes else ()
         if grids:
             every = math.ceil(len(grids) / MAX_FRAMES)
@@ -180,7 +181,7 @@ class Monitor:
             save_animation(grids[::-1][::every][::-1], path, milliseconds=150, last=3000)
 
     def snapshot(self) -> dict[str, Any]:
-        """What a checkpoint has to keep for `start`, as JSON values."""
+        """Returns what a checkpoint must hold for `start`, as JSON values."""
         return {
             "tick": {"count": self._tick["count"], "sums": dict(self._tick["sums"])},
             "elapsed": self._training_seconds(),
@@ -188,11 +189,11 @@ class Monitor:
         }
 
     def close(self) -> None:
-        """Closes the files; each was flushed as it was written."""
+        """Closes the files; every write was flushed."""
         if self._bar:
             self._bar.close()
         for file in (self._board, self._metrics, self._log):
-            with contextlib.suppress(OSError):  # a full disk has been reported by then
+            with contextlib.suppress(OSError):  # a full disk was reported before
                 if file:
                     file.close()
 
@@ -235,7 +236,7 @@ class Monitor:
 
     @staticmethod
     def _drop_after(metrics: Path, images_seen: int) -> None:
-        """Drops lines of a run that was killed after its last checkpoint; they come again."""
+        """Drops lines from after the last checkpoint of a killed run; they will come again."""
         kept = []
         for line in metrics.read_text(encoding="utf-8").splitlines():
             try:
@@ -247,7 +248,7 @@ class Monitor:
 
 
 def _memory_gib() -> float:
-    """Peak memory: of the first accelerator, or of this process where there is none."""
+    """Returns the peak memory of the first accelerator or, without one, of this process."""
     stats = jax.local_devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:
         return stats["peak_bytes_in_use"] / 2**30

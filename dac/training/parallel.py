@@ -1,4 +1,4 @@
-"""Runs a per-device step on every device: one mesh of one axis, whatever the number of devices."""
+"""Runs a per-device step on every device: one mesh with one axis, for any number of devices."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -9,8 +9,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dac.errors import UserError
-from dac.networks.layers import STDDEV_GROUP
-from dac.training.schedule import Phase
+from dac.run.schedule import Phase
 
 DATA_AXIS = "data"
 
@@ -22,25 +21,24 @@ def make_mesh(devices: Sequence[jax.Device], run: tuple[Phase, ...]) -> Mesh:
       UserError: a batch of the run can't be split evenly over them.
     """
     for phase in run:
-        # Whole minibatch-stddev groups on each device, so that their number changes nothing.
-        size = phase.batch_size
-        unit = len(devices) * min(STDDEV_GROUP, size)
+        size, unit = phase.batch_size, phase.batch_unit(len(devices))
         if size % unit:
+            groups = f" in groups of {unit // len(devices)}" if unit > len(devices) else ""
             raise UserError(
                 f"config.batch_sizes has {size} at {phase.resolution}x{phase.resolution}, which "
-                f"{len(devices)} device(s) can't share in groups of {min(STDDEV_GROUP, size)}: "
-                f"take a multiple of {unit}, such as {max(round(size / unit), 1) * unit}"
+                f"{len(devices)} device(s) can't share{groups}: "
+                f"use a multiple of {unit}, such as {max(round(size / unit), 1) * unit}"
             )
     return Mesh(np.asarray(devices), (DATA_AXIS,))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Of a tree that is whole on every device, in every process."""
+    """Returns the sharding of a tree that every device of every process holds whole."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def local_parts(mesh: Mesh) -> list[int]:
-    """Which devices of the mesh, and so which parts of a batch, are this process's."""
+    """Returns the indices of this process's devices, and so of its parts of a batch."""
     return [i for i, d in enumerate(mesh.devices) if d.process_index == jax.process_index()]
 
 
@@ -51,23 +49,16 @@ def split(mesh: Mesh, tree):
 
 
 def local_copy(tree):
-    """What this process's first device holds of a replicated tree; other processes have no part."""
+    """Returns a replicated tree as the first device of this process holds it."""
     return jax.tree.map(lambda x: x.addressable_data(0), tree)
 
 
 def any_process(mesh: Mesh, value: bool) -> jax.Array:
-    """Whether `value` holds in any process, as an array that is the same in all of them.
+    """Returns whether `value` is true in any process, as an array that all processes hold.
 
-    Returns at once, like a step: reading the array is what waits.
+    Returns at once, like a step; reading the array waits.
     """
     return _any(split(mesh, np.full(len(local_parts(mesh)), value)), replicated(mesh))
-
-
-def another_ended(error: BaseException) -> bool:
-    """Whether an error is what JAX raises in a process that can't reach another one any more."""
-    if jax.process_count() == 1:
-        return False
-    return isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in str(error)
 
 
 @functools.partial(jax.jit, static_argnums=1)
@@ -76,14 +67,14 @@ def _any(votes, sharding):
 
 
 def compile_step(step: Callable, mesh: Mesh, parallelism: str, state, batch) -> jax.stages.Compiled:
-    """Compiles a per-device step, ahead of time, so that it cannot be compiled again unnoticed.
+    """Compiles a per-device step ahead of time, so that it can't be recompiled unnoticed.
 
     Args:
-      step: (state, part of the batch) to (state, metrics); reduces over the axis `data` itself.
-      mesh: to run on.
-      parallelism: `shard_map` or `pmap`: how the step is put on the devices.
-      state: replicated over the mesh, or its shapes; its buffers are donated.
-      batch: as from `split`, or its shapes: `[devices, ...]`, a part for each device.
+      step: from (state, part of the batch) to (state, metrics); it reduces over the axis `data`.
+      mesh: the devices.
+      parallelism: how to run the step on the devices, `shard_map` or `pmap`.
+      state: the state or its shapes, replicated over the mesh; its buffers are donated.
+      batch: the batch or its shapes, `[devices, ...]`, as returned by `split`.
     """
     if parallelism == "pmap":
         devices = list(mesh.devices)
@@ -96,7 +87,7 @@ def compile_step(step: Callable, mesh: Mesh, parallelism: str, state, batch) -> 
         return step(state, jax.tree.map(lambda x: x[0], batch))
 
     everywhere, parts = PartitionSpec(), PartitionSpec(DATA_AXIS)
-    # check_vma=False: the step reduces its gradients by itself, under shard_map as under pmap.
+    # check_vma=False: the step reduces its gradients itself, under shard_map as under pmap.
     sharded = jax.shard_map(
         train_step,
         mesh=mesh,

@@ -1,35 +1,32 @@
-"""Everything that training changes, as one tree whose shape never does."""
+"""The training state: one tree whose shape never changes."""
 
 from typing import Any
 
-import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
 import ml_collections
 import optax
 
-from dac.covers.conditions import Album, encode
-from dac.networks import dcgan, progan, wgan_gp
-from dac.training.latents import draw_latents
+from dac.run.players import Variables, init_players
 
 Params = dict[str, Any]
 
 
 @flax.struct.dataclass
 class GanState:
-    """The clock, both players, their optimizers, and the generator's moving average.
+    """The clock, both players, their optimizers, and the moving average of the generator.
 
-    Parameters are float32, a subtree for each top-level module of the network. Each module has an
-    optimizer state of its own, so that a step can update the modules in use and leave the others.
-    Batch statistics are empty for networks without batch norm.
+    Parameters are float32, with a subtree for each top-level module. Each module has its own
+    optimizer state, so a step can update the modules in use and leave the others alone. Batch
+    statistics are empty for networks without batch norm.
 
     Attributes:
-      step: int32 scalar, updates of each player so far.
-      images_seen: int32 scalar, covers that the critic has been shown.
+      step: int32 scalar, number of steps so far.
+      images_seen: int32 scalar, number of real covers that the critic has seen: the clock.
       generator: parameters by module.
       critic: parameters by module.
-      generator_ema: moving average of `generator`, which samples are drawn from.
+      generator_ema: moving average of `generator`, from which samples are drawn.
       generator_stats: running batch statistics by module.
       critic_stats: running batch statistics by module.
       generator_optimizer: optax state by module.
@@ -47,26 +44,15 @@ class GanState:
     critic_optimizer: Params
 
     @property
-    def ema_variables(self) -> dict[str, Params]:
-        """What the generator is applied with to draw samples."""
+    def ema_variables(self) -> Variables:
+        """The generator's variables for drawing samples."""
         return {"params": self.generator_ema, "batch_stats": self.generator_stats}
-
-
-NETWORKS = {"progan": progan, "wgan_gp": wgan_gp, "dcgan": dcgan}
-
-
-def make_players(config: ml_collections.ConfigDict) -> tuple[nn.Module, nn.Module]:
-    """Returns both networks of a config, the generator and the critic."""
-    networks = NETWORKS[config.gan]
-    dtype = jnp.bfloat16 if config.precision == "bf16" else jnp.float32
-    options = (config.resolution, config.fmap_base, config.fmap_max, dtype)
-    return networks.Generator(*options), networks.Critic(*options)
 
 
 def make_optimizer(
     config: ml_collections.ConfigDict, learning_rate: float
 ) -> optax.GradientTransformation:
-    """Returns Adam at a learning rate."""
+    """Returns Adam with the config's constants."""
     return optax.adam(learning_rate, b1=config.adam_b1, b2=config.adam_b2, eps=config.adam_epsilon)
 
 
@@ -79,19 +65,12 @@ def init_state(config: ml_collections.ConfigDict, num_genres: int) -> GanState:
     """Returns the state at the start of a run, a pure function of config.seed.
 
     Args:
-      config: of the run.
+      config: the config of the run.
       num_genres: size of the genre vocabulary.
     """
-    generator, critic = make_players(config)
-    size = config.resolution
-    conditions = encode([Album()], config.conditions, num_genres)
-    generator_key, critic_key = jax.random.split(jax.random.key(config.seed))
-    latents = draw_latents(config, generator_key[None])
-    images = jnp.zeros((1, size, size, 3))
-    generator_variables = generator.init(generator_key, latents, conditions, size, 1.0)
-    critic_variables = critic.init(critic_key, images, conditions, size, 1.0)
+    generator_variables, critic_variables = init_players(config, num_genres)
     params = generator_variables["params"]
-    optimizer = make_optimizer(config, 0.0)  # its state does not depend on the learning rate
+    optimizer = make_optimizer(config, 0.0)  # the learning rate is not part of its state
     return GanState(
         step=jnp.int32(0),
         images_seen=jnp.int32(0),

@@ -1,7 +1,7 @@
 """One training step: critic updates, a generator update, and the moving average.
 
-The step is a pure function of (state, batch), written for one device of an axis named `data`. It is
-the same for the three GANs; what they differ in is the config's networks, loss and numbers.
+The step is a pure function of (state, batch), written for one device of an axis named `data`. All
+GANs share it: the config names the networks, the loss and the numbers.
 """
 
 import zlib
@@ -14,30 +14,22 @@ import optax
 
 from dac.networks import layers
 from dac.networks.conditioning import Conditions
-from dac.networks.progan import active_modules
-from dac.training import losses
+from dac.run.players import draw_latents, gan_of, make_players
+from dac.run.schedule import Phase, condition_weight
 from dac.training.augment import diff_augment
-from dac.training.latents import draw_latents
+from dac.training.losses import LOSSES, Metrics, Scored
 from dac.training.parallel import DATA_AXIS
-from dac.training.schedule import Phase, condition_weight
-from dac.training.state import (
-    GanState,
-    Params,
-    init_optimizer,
-    make_optimizer,
-    make_players,
-)
+from dac.training.state import GanState, Params, init_optimizer, make_optimizer
 
 Batch = dict[str, jax.Array]
-Metrics = dict[str, jax.Array]
 Step = Callable[[GanState, Batch], tuple[GanState, Metrics]]
 
 
 def sample_keys(seed: int, stream: str, update: jax.Array, count: int) -> jax.Array:
     """Returns a random key for each of this device's `count` samples.
 
-    A key depends on the seed, the stream's name, the number of the update and the sample's place in
-    the global batch, so the number of devices does not change what is drawn.
+    A key depends on the seed, the name of the stream, the number of the update, and the place of
+    the sample in the global batch, so the number of devices does not change what is drawn.
     """
     key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(stream.encode()))
     key = jax.random.fold_in(key, update)
@@ -46,9 +38,9 @@ def sample_keys(seed: int, stream: str, update: jax.Array, count: int) -> jax.Ar
 
 
 def fade_reals(images: jax.Array, alpha: jax.Array) -> jax.Array:
-    """Fades covers in as the generator's pictures are; `[B, R, R, 3]`.
+    """Fades in the detail of real covers as the generator does; `[B, R, R, 3]`.
 
-    From official code, train.py, process_reals: lerp(upsample(downsample(x)), x, alpha).
+    lerp(upsample(downsample(x)), x, alpha): official code, train.py, process_reals.
     """
     old = layers.upsample(layers.downsample(images))
     return old + alpha * (images - old)
@@ -57,31 +49,28 @@ def fade_reals(images: jax.Array, alpha: jax.Array) -> jax.Array:
 def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bool) -> Step:
     """Returns the step for one resolution.
 
-    Departures from ProGAN's official code: the gradient penalty is measured at the current
-    resolution, not on pictures enlarged to the final one, which is stricter early on (there the
-    norm is divided by 2^lod); conditions enter the critic by projection and not as a label that it
-    has to name as well (its ACGAN head); and both players of a step see the conditions of the same
-    covers.
+    Three things differ from ProGAN's official code. The gradient penalty is measured at the present
+    resolution; there, pictures are enlarged to the final one first, which divides the norm by 2^lod
+    and is more lenient early on. Conditions enter the critic by projection, not as a label for an
+    ACGAN head to predict. Both players of a step see the conditions of the same covers.
 
     Args:
-      config: of the run.
-      phase: of the resolution.
-      augment: whether the critic sees pictures through DiffAugment.
+      config: the config of the run.
+      phase: the phase of the resolution.
+      augment: whether the critic sees all pictures through DiffAugment.
 
     Returns:
-      A function of the state and of a device's part of a batch, `image` `[n_critic, B, R, R, 3]`
-      uint8 and the encoded conditions `[n_critic, B, ...]`, to the next state and the metrics,
-      float32 scalars.
+      A function from the state and a device's part of a batch to the next state and the metrics,
+      float32 scalars. The batch has `image` `[n_critic, B, R, R, 3]` uint8, and the encoded
+      conditions `[n_critic, B, ...]`.
     """
+    gan, loss = gan_of(config), LOSSES[config.loss]
     generator, critic = make_players(config)
     optimizer = make_optimizer(config, phase.learning_rate)
-    resolution = phase.resolution
-    grows = config.gan == "progan"
-    active = active_modules(resolution)
     ema_decay = 0.5 ** (phase.images_per_step / (config.ema_half_life_kimg * 1000))
 
     def select(tree: Params) -> Params:
-        return {name: tree[name] for name in tree if not grows or name in active}
+        return gan.active(tree, phase.resolution)
 
     def update(params: Params, gradients: Params, state: Params):
         gradients = jax.lax.pmean(gradients, DATA_AXIS)
@@ -96,12 +85,13 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
     def train_step(state: GanState, batch: Batch) -> tuple[GanState, Metrics]:
         count = batch["image"].shape[1]
         alpha = phase.traced_alpha(state.images_seen)
+        stage = gan.stage(phase.resolution, alpha)
 
         def keys(stream, number):
             return sample_keys(config.seed, stream, number, count)
 
         def drop(conditions: Conditions, stream, number) -> Conditions:
-            """Hides each field of some covers, and weighs what is left."""
+            """Hides each field of some covers, and applies the weight of the ramp."""
             conditions, fields = dict(conditions), config.conditions
             kept = jax.vmap(
                 lambda k: jax.random.bernoulli(k, 1 - config.condition_drop_rate, (len(fields),))
@@ -116,14 +106,14 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
         def generate(params, z, conditions):
             return generator.apply(
                 {"params": params, "batch_stats": state.generator_stats},
-                *(z, conditions, resolution, alpha),
+                *(z, conditions, *stage),
                 mutable=["batch_stats"],
             )
 
         def score(params, stats, images, conditions):
             return critic.apply(
                 {"params": params, "batch_stats": stats},
-                *(images, conditions, resolution, alpha),
+                *(images, conditions, *stage),
                 mutable=["batch_stats"],
             )
 
@@ -132,10 +122,10 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
 
         def fade(images):
             images = images.astype(jnp.float32) / 127.5 - 1.0
-            return fade_reals(images, alpha) if grows else images
+            return fade_reals(images, alpha) if gan.grows else images
 
-        # Adam's moments belong to another function once the network changes: start afresh when a
-        # fade-in begins and when it ends (official code, train.py, reset_opt_for_new_lod).
+        # The network changes when a fade-in begins and when it ends, so Adam's moments start afresh
+        # (official code, train.py, reset_opt_for_new_lod).
         reset = (state.images_seen == phase.start) | (state.images_seen == phase.fade_end)
 
         def carried(optimizer_state, params):
@@ -144,7 +134,7 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
 
         generator_params, critic_params = select(state.generator), select(state.critic)
 
-        # 1. The critic, n_critic times, each on a batch of its own.
+        # 1. The critic: n_critic updates, each on its own batch.
         def update_critic(carry, batch_and_number):
             params, stats, optimizer_state = carry
             batch, number = batch_and_number
@@ -155,19 +145,34 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
             fake = seen(fake, "critic_augment_fake", number)
             mixing = jax.vmap(jax.random.uniform)(keys("mixing", number))
 
-            def loss(params):
-                return _critic_loss(
-                    config, lambda *a: score(params, *a), stats, real, fake, mixing, conditions
-                )
+            def critic_loss(params):
+                """Returns the loss, and (the batch statistics, the metrics)."""
+                # Real and generated pictures are normalised separately, as in Newmu/dcgan_code.
+                real_scores, changed = score(params, stats, real, conditions)
+                new_stats = changed.get("batch_stats", {})
+                fake_scores, changed = score(params, new_stats, fake, conditions)
+                new_stats = changed.get("batch_stats", {})
+                value = loss.critic(real_scores, fake_scores)
+                metrics = {"real_score": jnp.mean(real_scores), "fake_score": jnp.mean(fake_scores)}
+                if loss.penalty:
 
-            gradients, (stats, metrics) = jax.grad(loss, has_aux=True)(params)
+                    def score_alone(images):
+                        return score(params, new_stats, images, conditions)[0]
+
+                    scored = Scored(score_alone, real, fake, real_scores, fake_scores, mixing)
+                    penalty, measured = loss.penalty(config, scored)
+                    value += penalty
+                    metrics |= measured
+                return value, (new_stats, metrics | {"critic_loss": value})
+
+            gradients, (stats, metrics) = jax.grad(critic_loss, has_aux=True)(params)
             params, optimizer_state = update(params, gradients, optimizer_state)
             return (params, stats, optimizer_state), metrics
 
         numbers = state.step * phase.n_critic + jnp.arange(phase.n_critic)
         carry = (critic_params, state.critic_stats, carried(state.critic_optimizer, critic_params))
-        # On a CPU, XLA runs a convolution inside of a loop 36 times slower than outside: unroll it
-        # (0 is all of it; True leaves a loop of one turn).
+        # XLA on a CPU runs a convolution 36 times slower inside a loop than outside. 0 unrolls the
+        # loop entirely; True would leave a loop of one turn.
         (critic_params, critic_stats, critic_optimizer), critic_metrics = jax.lax.scan(
             update_critic,
             carry,
@@ -175,7 +180,7 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
             unroll=0 if jax.default_backend() == "cpu" else 1,
         )
 
-        # 2. The generator, against the critic just updated, with the last batch's conditions.
+        # 2. The generator, against the updated critic, with the conditions of the last batch.
         last = jax.tree.map(lambda x: x[-1], batch)
         conditions = drop(_conditions(last), "generator_conditions", state.step)
         z = draw_latents(config, keys("generator_latents", state.step))
@@ -184,29 +189,26 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
             fake, changed = generate(params, z, conditions)
             fake = seen(fake, "generator_augment_fake", state.step)
             fake_scores, _ = score(critic_params, critic_stats, fake, conditions)
-            if config.loss == "wgan_gp":
-                loss = losses.wasserstein_generator_loss(fake_scores)
-            elif config.loss == "non_saturating":
-                loss = losses.non_saturating_generator_loss(fake_scores)
-            else:
+            real_scores = None
+            if loss.relativistic:
                 real = seen(fade(last["image"]), "generator_augment_real", state.step)
                 real_scores, _ = score(critic_params, critic_stats, real, conditions)
-                loss = losses.relativistic_generator_loss(real_scores, fake_scores)
-            return loss, (changed, loss)
+            value = loss.generator(real_scores, fake_scores)
+            return value, (changed, value)
 
-        gradients, (changed, loss) = jax.grad(generator_loss, has_aux=True)(generator_params)
+        gradients, (changed, value) = jax.grad(generator_loss, has_aux=True)(generator_params)
         generator_params, generator_optimizer = update(
             generator_params, gradients, carried(state.generator_optimizer, generator_params)
         )
 
-        # 3. The moving average. In this form it leaves equal numbers exactly as they are.
+        # 3. The moving average. This form leaves equal numbers exactly as they are.
         ema = jax.tree.map(
             lambda old, new: old + (1 - ema_decay) * (new - old),
             select(state.generator_ema),
             generator_params,
         )
 
-        metrics = jax.tree.map(jnp.mean, critic_metrics) | {"generator_loss": loss}
+        metrics = jax.tree.map(jnp.mean, critic_metrics) | {"generator_loss": value}
         return GanState(
             step=state.step + 1,
             images_seen=state.images_seen + phase.images_per_step,
@@ -224,36 +226,3 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
 
 def _conditions(batch: Batch) -> Conditions:
     return {name: value for name, value in batch.items() if name != "image"}
-
-
-def _critic_loss(config, score, stats, real, fake, mixing, conditions):
-    """The critic's loss, and (its batch statistics, metrics).
-
-    `score` takes (batch statistics, pictures, conditions) to (scores, changed collections).
-    """
-    # Real and generated pictures are normalised apart, as in Newmu/dcgan_code.
-    real_scores, changed = score(stats, real, conditions)
-    stats = changed.get("batch_stats", {})
-    fake_scores, changed = score(stats, fake, conditions)
-    stats = changed.get("batch_stats", {})
-    metrics = {"real_score": jnp.mean(real_scores), "fake_score": jnp.mean(fake_scores)}
-
-    def critic(images):
-        return score(stats, images, conditions)[0]
-
-    if config.loss == "wgan_gp":
-        loss = losses.wasserstein_critic_loss(real_scores, fake_scores)
-        penalty, norm = losses.gradient_penalty(critic, real, fake, mixing)
-        metrics |= {"wasserstein_distance": -loss, "gradient_penalty": penalty}
-        metrics["gradient_norm"] = norm
-        loss += config.gradient_penalty_weight * penalty
-        loss += config.drift_weight * losses.drift(real_scores)
-    elif config.loss == "non_saturating":
-        loss = losses.non_saturating_critic_loss(real_scores, fake_scores)
-    else:
-        loss = losses.relativistic_critic_loss(real_scores, fake_scores)
-        r1 = losses.zero_centered_penalty(critic, real)
-        r2 = losses.zero_centered_penalty(critic, fake)
-        metrics |= {"r1": r1, "r2": r2}
-        loss += config.r1_r2_gamma / 2 * (r1 + r2)
-    return loss, (stats, metrics | {"critic_loss": loss})

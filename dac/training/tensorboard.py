@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-# tensorboardX imports PyTorch where that is installed, for types that are not written here.
+# tensorboardX imports PyTorch if it is installed, for types that are not used here.
 sys.modules.setdefault("torch", None)
 from tensorboardX import summary  # noqa: E402
 from tensorboardX.event_file_writer import EventsWriter  # noqa: E402
@@ -17,14 +17,14 @@ if sys.modules["torch"] is None:
 
 
 class Board:
-    """An event file that is written at once.
+    """An event file that is written synchronously.
 
-    `tensorboardX.SummaryWriter` writes from a thread, which a full disk ends in silence and which
-    the next write then waits for.
+    `tensorboardX.SummaryWriter` writes in a thread. A full disk ends that thread silently, and the
+    next write waits for it forever.
     """
 
     def __init__(self, folder: Path, images_seen: int):
-        """Starts a file; TensorBoard drops what earlier ones hold from after `images_seen`."""
+        """Starts a file; TensorBoard drops later values than `images_seen` from earlier files."""
         folder.mkdir(exist_ok=True)
         self._writer = EventsWriter(str(folder / "events"))
         start = SessionLog(status=SessionLog.START)
@@ -36,7 +36,7 @@ class Board:
             self._write(images_seen, summary=summary.scalar(name, value))
 
     def add_image(self, images_seen: int, name: str, image: np.ndarray) -> None:
-        """Adds a picture `[H, W, 3]` uint8."""
+        """Adds a picture, `[H, W, 3]` uint8."""
         self._write(images_seen, summary=summary.image(name, image, dataformats="HWC"))
 
     def close(self) -> None:

@@ -7,9 +7,9 @@ import pytest
 from configs import progan
 from dac.covers.conditions import FIELDS
 from dac.covers.dataset import CoverDataset, find_dataset
+from dac.run.schedule import phases
 from dac.training import loop
 from dac.training.checks import check_config
-from dac.training.schedule import phases
 
 NAMES = ("dcgan", "wgan_gp", "progan", "progan_genre", "progan_full")
 

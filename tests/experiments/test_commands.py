@@ -14,10 +14,12 @@ import jax
 import ml_collections
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
 
-from dac.training.checkpoint import Checkpoints
+from dac.run.checkpoint import Checkpoints
 from dac.training.state import init_state
+from data_pipeline.album_covers.album_covers_dataset_builder import AlbumCovers
 
 PROJECT = Path(__file__).parents[2]
 
@@ -192,6 +194,43 @@ def test_the_same_seed_gives_the_same_picture(finished, tmp_path):
         assert picture.width > 3 * 128
 
 
+def test_doors_can_be_imported_side_by_side():
+    doors = "experiments.train, experiments.sample, experiments.evaluate, data_pipeline.scrape"
+    subprocess.run([sys.executable, "-c", f"import {doors}"], cwd=PROJECT, check=True)
+
+
+def test_a_run_keeps_the_dataset_it_began_with(tmp_path):
+    """Covers of 16x16 are built after it began with those of 32x32; both would do for 8x8."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i in range(16):
+        Image.new("RGB", (32, 32), (i * 16, 90, 255 - i * 16)).save(pictures / f"{i}.png")
+    lines = (json.dumps({"file_name": f"{i}.png", "genres": ["dub"]}) for i in range(16))
+    (pictures / "metadata.jsonl").write_text("\n".join(lines))
+
+    def build(size):
+        config = tfds.download.DownloadConfig(manual_dir=pictures)
+        builder = AlbumCovers(data_dir=tmp_path / "data", config=str(size))
+        builder.download_and_prepare(download_config=config)
+
+    flags = train_flags(
+        tmp_path / "run",
+        tmp_path / "data",
+        dataset="album_covers",
+        stable_kimg="(0.4,0.)",
+        fade_kimg="(0.,0.)",
+    )
+    build(128)
+    first = run("train", *flags)
+    assert first.returncode == 0, first.stderr
+    build(64)
+    again = run("train", *flags)
+    assert again.returncode == 0, again.stderr
+    assert "album_covers/128" in again.stderr
+    other = run("train", *flags, f"--workdir={tmp_path / 'other'}")
+    assert "album_covers/64" in other.stderr
+
+
 @pytest.mark.parametrize("door", ["train", "sample", "evaluate"])
 def test_no_door_imports_tensorflow_or_pytorch(door):
     code = f"""
@@ -221,8 +260,13 @@ def assert_one_line(result, *told):
     ("flags", "told"),
     [
         (["--config=configs/nope.py"], "configs/progan_genre.py"),
-        (["--config=configs/progan_genre.py:nope"], "demo"),
-        (["--config=configs/progan_genre.py:demo", "--config.nope=1"], "nope"),
+        (["--config=configs/progan_genre.py:nope"], "error: the ProGAN configs have the variants"),
+        (["--config=configs/default.py"], "there are configs/dcgan.py, configs/progan.py"),
+        (
+            ["--config=configs/progan_genre.py:demo", "--config.resolutoin=8"],
+            "error: there is no config.resolutoin; did you mean config.resolution?",
+        ),
+        (["--config=configs/progan_genre.py:demo", "--config.zzz=1"], "no config.zzz"),
         (["--config=configs/progan_genre.py:demo", "--config.resolution=48"], "32 or 64"),
         (["--config=configs/progan_genre.py", "--data_dir=/nowhere"], ":demo"),
         ([], "--config"),

@@ -12,9 +12,9 @@ import pytest
 
 from dac.covers.conditions import FIELDS
 from dac.covers.dataset import CoverDataset, find_dataset
-from dac.training.checkpoint import Checkpoints
+from dac.run.checkpoint import Checkpoints
+from dac.run.workdir import claim_workdir, write_run
 from dac.training.state import init_state
-from dac.training.workdir import claim_workdir, write_run
 
 PROJECT = Path(__file__).parents[2]
 
@@ -67,7 +67,7 @@ evaluate.sampling.load_run = lambda workdir, warn: DrawingRun(
     resolution=16,
     alpha=1.0,
 )
-cli.run(evaluate.main)
+cli.run(evaluate.main, evaluate.define_flags)
 """
 
 

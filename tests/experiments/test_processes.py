@@ -20,8 +20,9 @@ from absl.testing import flagsaver
 from configs import progan_genre
 from dac.covers.dataset import CoverDataset, find_dataset
 from dac.errors import UserError
-from dac.training import checkpoint, loop
-from dac.training.checkpoint import Checkpoints
+from dac.run import checkpoint
+from dac.run.checkpoint import Checkpoints
+from dac.training import loop
 from dac.training.state import init_state
 from experiments import processes
 
@@ -88,8 +89,9 @@ def reported(workdir):
     return [json.loads(line)["images_seen"] for line in lines]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def parsed_flags():
+    processes.define_flags()
     flags.FLAGS.mark_as_parsed()
 
 
@@ -227,25 +229,29 @@ from experiments import cli, data, processes
 from dac.errors import UserError
 from data_pipeline.demo_covers.demo_covers_dataset_builder import DemoCovers
 
-ACT = flags.DEFINE_string("act", "join", "")
-flags.DEFINE_float("patience", processes.JOIN_SECONDS, "")
+def define_flags():
+    flags.DEFINE_string("act", "join", "")
+    flags.DEFINE_float("patience", processes.JOIN_SECONDS, "")
+    data.define_flags()
+    processes.define_flags()
 
 def main():
+    act = flags.FLAGS.act
     processes.JOIN_SECONDS = flags.FLAGS.patience
     with processes.joined():
         index = jax.process_index()
         processes.agree("the flags", "the same")
-        if ACT.value == "build":
+        if act == "build":
             DemoCovers.num_covers = 16
             data.open_dataset("demo_covers", 8)
-        elif ACT.value == "differ":
+        elif act == "differ":
             processes.agree("the config", f"{index}")
-        elif ACT.value == "fail" and index == 1:
+        elif act == "fail" and index == 1:
             raise UserError("a cover is damaged")
         processes.agree("the end", "the same")
         print(f"process {index} of {jax.process_count()} has {jax.device_count()} devices")
 
-cli.run(main)
+cli.run(main, define_flags)
 """
 JOINED = [f"process {i} of 2 has 2 devices\n" for i in range(2)]
 
@@ -386,7 +392,7 @@ def test_pmap_is_refused_for_several_processes(config, dataset, tmp_path, monkey
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     config = config.copy_and_resolve_references()
     config.parallelism = "pmap"
-    with pytest.raises(UserError, match="take 'shard_map'"):
+    with pytest.raises(UserError, match="use 'shard_map'"):
         loop.train(config, tmp_path, dataset)
 
 
@@ -394,5 +400,5 @@ def test_a_run_directory_that_is_not_shared_is_refused(config, dataset, tmp_path
     monkeypatch.setattr(
         checkpoint.multihost_utils, "process_allgather", lambda newest: np.array([960, newest])
     )
-    with pytest.raises(UserError, match="give a --workdir on a disk that they share"):
+    with pytest.raises(UserError, match="give a --workdir on a shared disk"):
         loop.train(config, tmp_path, dataset, jax.devices()[:1])

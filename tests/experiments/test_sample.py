@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from dac.covers.conditions import FIELDS
-from dac.training.checkpoint import Checkpoints
+from dac.run.checkpoint import Checkpoints
+from dac.run.workdir import claim_workdir, write_run
 from dac.training.state import init_state
-from dac.training.workdir import claim_workdir, write_run
 
 GENRES = ("ambient", "dub", "thrash metal")
 
@@ -72,6 +72,24 @@ def test_any_album_is_drawn_and_told_in_one_line(workdir, tmp_path):
     assert pictures[0] == pictures[1]
     with Image.open(tmp_path / "covers.png") as picture:
         assert picture.width > 2 * 128
+
+
+def test_many_covers_are_files_in_a_folder_and_a_sheet_is_bounded(workdir, tmp_path):
+    """As many as a sheet of 8192x8192 does not hold, drawn and written a batch at a time."""
+    result = sample(workdir, "--n=4097", f"--out={tmp_path / 'covers.png'}")
+    assert result.returncode == 0, result.stderr
+    assert b"do not fit on a sheet" in result.stderr
+    assert f"{tmp_path / 'covers'}: 4,097 covers" in result.stdout.decode()
+    assert not (tmp_path / "covers.png").exists()
+    written = sorted((tmp_path / "covers").iterdir())
+    assert [path.name for path in written] == [f"{i:06d}.png" for i in range(4097)]
+
+    result = sample(workdir, "--n=18", f"--out={tmp_path / 'few'}")
+    assert result.returncode == 0, result.stderr
+    few = sorted((tmp_path / "few").iterdir())
+    assert [p.read_bytes() for p in few] == [p.read_bytes() for p in written[:18]]
+    with Image.open(few[0]) as picture:
+        assert (picture.size, picture.mode) == ((8, 8), "RGB")
 
 
 def test_bad_input_is_explained_in_one_line(workdir, config, tmp_path):

@@ -10,8 +10,18 @@ from jax.sharding import Mesh, PartitionSpec
 
 from dac.networks import dcgan, progan, wgan_gp
 
-GANS = [progan, dcgan, wgan_gp]
-WITH_BATCH_NORM = [dcgan.Generator, dcgan.Critic, wgan_gp.Generator]
+GANS = [progan.GAN, dcgan.GAN, wgan_gp.GAN]
+PLAYERS = [(gan, player) for gan in GANS for player in (gan.generator, gan.critic)]
+WITH_BATCH_NORM = [
+    (dcgan.GAN, dcgan.Generator),
+    (dcgan.GAN, dcgan.Critic),
+    (wgan_gp.GAN, wgan_gp.Generator),
+]
+
+
+def name(gan_and_player):
+    _, player = gan_and_player
+    return f"{player.__module__}.{player.__name__}"
 
 
 def draw_inputs(player, resolution, batch=8):
@@ -22,16 +32,25 @@ def draw_inputs(player, resolution, batch=8):
     return x, {"genres": genres, "genres_known": np.arange(batch) < batch - 1}
 
 
-def build(player, resolution, dtype=jnp.float32):
-    """A tiny network and its variables; calls are compiled, and need no resolution and alpha."""
+def at_stage(function, gan, resolution):
+    """`init` or `apply` of a network of the GAN, at the final resolution in mid-fade."""
+
+    def call(first, x, conditions, **options):
+        return function(first, x, conditions, *gan.stage(resolution, 0.5), **options)
+
+    return call
+
+
+def build(gan_and_player, resolution, dtype=jnp.float32):
+    """A tiny network's `apply` and its variables."""
+    gan, player = gan_and_player
     network = player(resolution, 16, 6, dtype)
-    static = functools.partial(network.apply, resolution=resolution, alpha=0.5)
-    init = jax.jit(functools.partial(network.init, resolution=resolution, alpha=0.5))
+    init = jax.jit(at_stage(network.init, gan, resolution))
     variables = init(jax.random.key(0, impl="rbg"), *draw_inputs(player, resolution))
-    return static, variables
+    return at_stage(network.apply, gan, resolution), variables
 
 
-@pytest.fixture(params=[player for gan in GANS for player in (gan.Generator, gan.Critic)], ids=str)
+@pytest.fixture(params=PLAYERS, ids=name)
 def player(request):
     return request.param
 
@@ -40,12 +59,12 @@ def player(request):
 @pytest.mark.parametrize("gan", GANS)
 def test_shapes_and_names(gan, resolution):
     for player, shape in (
-        (gan.Generator, (8, resolution, resolution, 3)),
-        (gan.Critic, (8,)),
+        (gan.generator, (8, resolution, resolution, 3)),
+        (gan.critic, (8,)),
     ):
         network, (x, conditions) = player(resolution, 64, 6), draw_inputs(player, resolution)
-        init = functools.partial(network.init, resolution=resolution, alpha=0.5)
-        apply = functools.partial(network.apply, resolution=resolution, alpha=0.5)
+        init = at_stage(network.init, gan, resolution)
+        apply = at_stage(network.apply, gan, resolution)
         for given in (conditions, {}):
             variables = jax.eval_shape(init, jax.random.key(0, impl="rbg"), x, given)
             assert all(isinstance(module, dict) for module in variables["params"].values())
@@ -56,7 +75,7 @@ def test_shapes_and_names(gan, resolution):
 
 def test_conditions_reach_the_player(player):
     apply, variables = build(player, 8)
-    x, conditions = draw_inputs(player, 8)
+    x, conditions = draw_inputs(player[1], 8)
     same = np.broadcast_to(x[:1], x.shape)
     first, second, *_, unknown = jax.jit(apply)(variables, same, conditions)
     for other in (second, unknown):
@@ -75,7 +94,7 @@ def equations(jaxpr):
 def test_in_bf16_only_convolutions_are(player):
     apply, variables = build(player, 8)
     rounded, _ = build(player, 8, jnp.bfloat16)
-    inputs = draw_inputs(player, 8)
+    inputs = draw_inputs(player[1], 8)
 
     in_bf16 = [
         equation.primitive.name
@@ -116,22 +135,24 @@ def apply_in_training(player, devices):
         out_specs=(parts, everywhere, everywhere),
         check_vma=False,
     )
-    return jax.device_get(jax.jit(sharded)(*draw_inputs(player, 16)))
+    return jax.device_get(jax.jit(sharded)(*draw_inputs(player[1], 16)))
 
 
-@pytest.mark.parametrize("player", WITH_BATCH_NORM, ids=str)
+@pytest.mark.parametrize("player", WITH_BATCH_NORM, ids=name)
 def test_batch_norm_is_the_same_on_1_and_4_devices(player):
     one, four = (apply_in_training(player, devices) for devices in (1, 4))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, four)
 
 
-@pytest.mark.parametrize("player", WITH_BATCH_NORM, ids=str)
+@pytest.mark.parametrize("player", WITH_BATCH_NORM, ids=name)
 def test_batch_norm_sees_the_other_samples_in_training_alone(player):
     apply, variables = build(player, 16)
-    x, conditions = draw_inputs(player, 16)
+    x, conditions = draw_inputs(player[1], 16)
     others = np.concatenate([x[:1], -x[1:]])
 
-    given = functools.partial(apply, variables, conditions=conditions)
+    def given(x, **options):
+        return apply(variables, x, conditions, **options)
+
     sample = jax.jit(given)
     np.testing.assert_allclose(sample(x)[0], sample(others)[0], rtol=1e-6, atol=1e-7)
     train = jax.jit(jax.vmap(functools.partial(given, mutable=["batch_stats"]), axis_name="data"))

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dac.run.players import GANS
 from dac.training import augment, losses
 
 torch = pytest.importorskip("torch", reason="PyTorch is missing: pip install -e '.[parity]'")
@@ -65,7 +66,8 @@ def test_penalties_and_their_gradients_with_respect_to_the_critic(penalty, gan):
     @jax.value_and_grad
     def ours(params):
         def score(images):
-            return critic.flax.apply({"params": params}, images, conditions, RESOLUTION, ALPHA)
+            stage = GANS[gan].stage(RESOLUTION, ALPHA)
+            return critic.flax.apply({"params": params}, images, conditions, *stage)
 
         return penalty_of_ours(penalty, score, *inputs)
 

@@ -1,7 +1,5 @@
 """The networks and their layers against PyTorch."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,12 +63,11 @@ def test_networks_that_do_not_grow_in_training_and_in_sampling(gan, resolution, 
     pairs = port.make_pairs(gan, resolution, FMAPS, LATENT, conditions)
     inputs = (draw(BATCH, LATENT), draw(BATCH, resolution, resolution, 3))
     for pair, x in zip(pairs, inputs, strict=True):
-        apply = functools.partial(pair.flax.apply, resolution=resolution, alpha=1.0)
 
-        def in_training(x, pair=pair, apply=apply):
-            return apply(pair.variables, x, conditions, mutable=["batch_stats"])
+        def in_training(x, pair=pair):
+            return pair.flax.apply(pair.variables, x, conditions, mutable=["batch_stats"])
 
-        sampled = jax.jit(apply)(pair.variables, x, conditions)
+        sampled = jax.jit(pair.flax.apply)(pair.variables, x, conditions)
         # Over the axis that batch norm takes its means over, of one device.
         trained, changed = jax.jit(jax.vmap(in_training, axis_name="data"))(x[None])
         for training, values in ((False, sampled), (True, trained[0])):

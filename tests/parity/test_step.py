@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from configs import dcgan, progan, progan_full, wgan_gp
+from dac.run.players import draw_latents, gan_of
+from dac.run.schedule import phases
 from dac.training import parallel
 from dac.training.augment import diff_augment
-from dac.training.latents import draw_latents
-from dac.training.schedule import phases
 from dac.training.state import GanState, init_state
 from dac.training.step import make_train_step, sample_keys
 
@@ -89,7 +89,7 @@ def draw_state(config, images_seen):
     0 but for rounding would move a weight as far as any other, and either way.
     """
     shapes = jax.eval_shape(lambda: init_state(config, port.GENRES))
-    scale = 1.0 if config.gan == "progan" else 0.1
+    scale = port.kernel_scale(config.gan)
     random = np.random.default_rng(3)
 
     def draw_moment(path, leaf):
@@ -243,7 +243,7 @@ class TorchTraining:
 
     def real(self, batch):
         images = port.tensor(batch["image"]).double() / 127.5 - 1
-        if self.config.gan != "progan":
+        if not gan_of(self.config).grows:
             return images
         blurred = port.upsample(port.downsample(images))
         return torch.lerp(blurred, images, self.where[1])

@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from dac.covers.conditions import Album, encode
-from dac.training.state import NETWORKS
+from dac.run.players import GANS
 
 torch.set_num_threads(1)  # XLA has its own threads on the same cores
 
@@ -40,18 +40,22 @@ def make_pairs(gan, resolution, fmaps, latent_size, conditions) -> tuple[Pair, P
     fields = [name.removesuffix("_known") for name in conditions if name.endswith("_known")]
     conditions = {name: values[:1] for name, values in conditions.items()}
     pairs = []
+    stage = GANS[gan].stage(resolution, 1.0)
     for player, x in (("Generator", latents), ("Critic", images)):
-        network = getattr(NETWORKS[gan], player)(resolution, *fmaps)
+        network = getattr(GANS[gan], player.lower())(resolution, *fmaps)
         shapes = jax.eval_shape(
-            lambda x, network=network: network.init(
-                jax.random.key(0), x, conditions, resolution, 1.0
-            ),
+            lambda x, network=network: network.init(jax.random.key(0), x, conditions, *stage),
             x.astype(np.float32),
         )
-        variables = draw_variables(shapes, 1.0 if gan == "progan" else 0.1)
+        variables = draw_variables(shapes, kernel_scale(gan))
         port = make_port(gan, player, resolution, fmaps, latent_size, fields)
         pairs.append(Pair(network, variables, load(port, variables)))
     return tuple(pairs)
+
+
+def kernel_scale(gan: str) -> float:
+    """Standard deviation of drawn kernels: equalised learning rate scales those of ProGAN down."""
+    return {"progan": 1.0}.get(gan, 0.1)
 
 
 def draw_variables(shapes, kernel_scale: float, seed: int = 0):

@@ -1,6 +1,10 @@
 import fcntl
+import itertools
 import json
 import logging
+import re
+import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -9,11 +13,11 @@ from PIL import Image
 
 from dac.covers.dataset import CoverDataset, find_dataset
 from dac.errors import UserError
-from dac.training import loop
-from dac.training.checkpoint import Checkpoints, all_finite
+from dac.run.checkpoint import Checkpoints, all_finite
+from dac.run.workdir import claim_workdir, write_run
+from dac.training import loop, progress
 from dac.training.checks import check_config
 from dac.training.state import init_state
-from dac.training.workdir import claim_workdir, write_run
 
 
 @pytest.fixture
@@ -88,7 +92,7 @@ def test_a_checkpoint_tells_whose_it_is(config, tmp_path, dataset):
     train(config, tmp_path, dataset)
     (tmp_path / "run.json").unlink()
     config.seed = 3
-    with pytest.raises(UserError, match=r"checkpoints holds a run .*seed: 0 there, 3 now"):
+    with pytest.raises(UserError, match=r"checkpoints holds another run: .*seed: 0 there, 3 now"):
         train(config, tmp_path, dataset)
     config.seed = 0
     train(config, tmp_path, dataset)
@@ -145,7 +149,7 @@ def test_an_impossible_config_is_refused(config, field, value):
 @pytest.mark.parametrize("loss", ["wgan_gp", "rpgan_r1r2"])
 def test_a_penalty_is_not_combined_with_batch_norm_in_the_critic(config, loss):
     config.update({"gan": "dcgan", "loss": loss})
-    with pytest.raises(UserError, match="batch norm, which mixes pictures: take 'non_saturating'"):
+    with pytest.raises(UserError, match="batch norm, which mixes pictures: use 'non_saturating'"):
         check_config(config)
 
 
@@ -154,9 +158,75 @@ def test_conditions_that_no_cover_tells_are_refused_if_none_is_left(
 ):
     monkeypatch.setattr(CoverDataset, "known_fields", ("genres",))
     config.conditions = ("year", "artist")
-    with pytest.raises(UserError, match=r"no cover of .* has any of it; it has: genres"):
+    with pytest.raises(UserError, match=r"no cover of .* has any of these; known: genres"):
         train(config, tmp_path, dataset)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_cover_in_mid_run_costs_nothing_once_it_is_mended(
+    config, tmp_path, dataset, data_dir
+):
+    """The damage is on the disk, where the covers of each batch are read; `dataset` stays whole."""
+    train(config, tmp_path / "whole", dataset)
+
+    shutil.copytree(data_dir, tmp_path / "data")
+    path = find_dataset(tmp_path / "data", "demo_covers", 8)
+    (records,) = path.glob("*.array_record-*")
+    content = records.read_bytes()
+    damaged = bytearray(content)
+    damaged[len(content) // 2 : len(content) // 2 + 4096] = bytes(4096)
+    streamed = CoverDataset(path, memory_gib=0.0)
+    records.write_bytes(damaged)
+    with pytest.raises(
+        UserError, match=r"record \d+ is damaged .*last good checkpoint is .*/\d+\."
+    ):
+        train(config, tmp_path / "mended", streamed)
+    saved = int(restore(config, tmp_path / "mended", dataset).images_seen)
+    assert saved % (config.checkpoint_kimg * 1000)  # saved where it failed, amid a tick
+
+    records.write_bytes(content)
+    train(config, tmp_path / "mended", CoverDataset(path, memory_gib=0.0))
+    states = [restore(config, tmp_path / name, dataset) for name in ("whole", "mended")]
+    jax.tree.map(np.testing.assert_array_equal, *states)
+    whole, mended = (measured(tmp_path / name) for name in ("whole", "mended"))
+    assert whole == mended
+
+
+def measured(workdir):
+    """The lines of `metrics.jsonl` without what depends on the machine's speed."""
+    timing = ("images_per_second", "training_seconds", "memory_gib")
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in timing} for line in lines]
+
+
+@pytest.mark.parametrize("where", ["step", "grid", "checkpoint"])
+def test_running_out_of_memory_ends_with_one_line_and_the_way_out(
+    config, tmp_path, dataset, monkeypatch, where
+):
+    """XLA really fails to allocate, in the third phase's middle, wherever that happens."""
+    target, name = {
+        "step": (loop, "make_batch"),
+        "grid": (loop.sampling, "sample_grid"),
+        "checkpoint": (progress, "all_finite"),
+    }[where]
+    original, calls = getattr(target, name), itertools.count()
+
+    def fail_later(*arguments):
+        if next(calls) >= {"step": 20, "grid": 2, "checkpoint": 4}[where]:
+            jax.block_until_ready(jax.numpy.zeros(2**46))
+        return original(*arguments)
+
+    monkeypatch.setattr(target, name, fail_later)
+    told = (
+        r"out of memory at 8x8 in batches of 8 .*last good checkpoint is (\S+)\. .*batch of 4 fits"
+    )
+    with pytest.raises(UserError, match=told) as error:
+        train(config, tmp_path, dataset)
+    assert "\n" not in str(error.value)
+    monkeypatch.undo()
+    good = re.search(told, str(error.value))[1]
+    assert int(restore(config, tmp_path, dataset).images_seen) == int(Path(good).name)
+    train(config, tmp_path, dataset)  # resumes
 
 
 def test_crossed_tells_multiples():

@@ -12,8 +12,9 @@ import pytest
 from dac.covers.dataset import CoverDataset, find_dataset
 from dac.errors import UserError
 from dac.networks.layers import conv
+from dac.run.schedule import phases
 from dac.training import loop, parallel, plan
-from dac.training.schedule import phases
+from dac.training.flops import count_flops
 
 PROJECT = Path(__file__).parents[2]
 
@@ -65,6 +66,38 @@ def test_memory_grows_with_the_batch_and_shrinks_with_the_devices(config):
     assert 0.8 < shared / small < 1.25
 
 
+def test_saving_and_drawing_count_where_they_need_more_than_the_step(config, monkeypatch):
+    """A wide network in batches of 4: its state twice, or 16 covers, outweigh the step."""
+    config.update({"fmap_base": 1024, "fmap_max": 128, "latent_size": 64})
+    program = compile_last(config, 4)
+    state = plan._bytes(plan_state(config))
+    assert program.save_memory >= 2 * state
+    assert program.grid_memory > state
+    assert program.memory == max(program.step_memory, program.save_memory, program.grid_memory)
+    # Other devices than CPUs write checkpoints without a copy.
+    monkeypatch.setattr(plan, "copies_state", lambda device: False)
+    without_copy = compile_last(config, 4)
+    assert program.save_memory - without_copy.save_memory == state
+
+
+@pytest.mark.parametrize("needy", ["save_memory", "grid_memory"])
+def test_a_run_whose_checkpoints_or_grids_do_not_fit_is_refused(
+    config, dataset, tmp_path, monkeypatch, needy
+):
+    fitting = compile_last(config, 8)
+    more = {needy: 4 * fitting.memory}
+    monkeypatch.setattr(plan, "device_memory", lambda device: 2 * fitting.memory)
+    build = plan.Program
+    monkeypatch.setattr(plan, "Program", lambda **fields: build(**fields | more))
+    with pytest.raises(UserError, match=r"needs \S+ MiB .* lower config\.fmap_max"):
+        loop.train(config, tmp_path, dataset, jax.devices()[:1])
+
+
+def plan_state(config):
+    mesh = parallel.make_mesh(jax.devices()[:1], phases(config))
+    return plan.Planner(config, mesh, num_genres=8, augment=False).state_shapes()
+
+
 def test_memory_of_devices_that_share_a_host(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "CGROUP_LIMIT", tmp_path / "memory.max")
     whole = plan.device_memory(jax.devices()[0])
@@ -106,7 +139,7 @@ def squared(x, kernel):
 )
 def test_flops_are_those_counted_by_hand(function, shapes, expected):
     arrays = [jnp.zeros(shape) for shape in shapes]
-    assert plan.count_flops(jax.make_jaxpr(function)(*arrays).jaxpr) == expected
+    assert count_flops(jax.make_jaxpr(function)(*arrays).jaxpr) == expected
 
 
 def test_flops_do_not_depend_on_the_devices_and_parameters_are_those_in_use(config):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dac.errors import UserError
-from dac.training.checkpoint import Checkpoints, all_finite
+from dac.run.checkpoint import Checkpoints, all_finite
 from dac.training.state import init_state
 
 

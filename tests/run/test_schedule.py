@@ -7,7 +7,7 @@ import pytest
 
 from configs import default, progan_genre
 from dac.errors import UserError
-from dac.training.schedule import phase_at, phases
+from dac.run.schedule import phase_at, phases
 
 KIMG = st.integers(0, 100).map(lambda images: images / 1000)
 

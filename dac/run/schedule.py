@@ -1,4 +1,4 @@
-"""What the clock says: resolution, fade-in and batch size as pure functions of images seen."""
+"""The schedule: resolution, fade-in and batch size as pure functions of the images seen."""
 
 import dataclasses
 import math
@@ -9,18 +9,21 @@ import ml_collections
 
 from dac.errors import UserError
 from dac.networks.layers import BASE_RESOLUTION, resolutions
+from dac.run.players import gan_of
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """The time at one resolution: a fade-in, then stable training. Times are in images seen.
+    """Training at one resolution: a fade-in, then a stable part.
 
-    The first resolution has no fade-in: there `fade_end` equals `start`. The lengths of both parts
-    are whole steps, so that the clock hits `start`, `fade_end` and `end` exactly.
+    `start`, `fade_end` and `end` are in images seen. Both parts are whole numbers of steps long, so
+    the clock meets all three exactly. The first resolution has no fade-in: `fade_end` is `start`.
+    `critic_group` is that of the `Gan`.
     """
 
     resolution: int
     batch_size: int
+    critic_group: int | None
     n_critic: int
     learning_rate: float
     start: int
@@ -29,17 +32,26 @@ class Phase:
 
     @property
     def images_per_step(self) -> int:
-        """Covers that the critic is shown in a step: a batch for each of its updates."""
+        """Real covers that the critic sees in a step: one batch for each of its updates."""
         return self.n_critic * self.batch_size
 
+    def batch_unit(self, devices: int) -> int:
+        """Returns what the batch must be a multiple of, to be shared by this many devices.
+
+        A device takes whole groups of the samples that the critic scores together, so the number of
+        devices changes no score. With batch norm the group is the whole batch: there the devices
+        exchange their statistics instead.
+        """
+        return devices * min(self.critic_group or 1, self.batch_size)
+
     def alpha(self, images_seen: int) -> float:
-        """Weight of the newest resolution in [0, 1]: how far its fade-in has come."""
+        """Returns the weight of the newest resolution in [0, 1], which grows in the fade-in."""
         if images_seen >= self.fade_end:
             return 1.0
         return (images_seen - self.start) / (self.fade_end - self.start)
 
     def traced_alpha(self, images_seen: jax.Array) -> jax.Array:
-        """As `alpha`, of an int32 scalar that may be traced; float32."""
+        """Returns `alpha` as a float32 scalar; `images_seen` is an int32 scalar, maybe traced."""
         faded = (images_seen - self.start).astype(jnp.float32)
         return (
             jnp.clip(faded / max(self.fade_end - self.start, 1), 0.0, 1.0)
@@ -49,10 +61,7 @@ class Phase:
 
 
 def phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
-    """Returns the phases of a run.
-
-    A ProGAN's are those from 4x4 to `config.resolution`; the other networks do not grow, and have
-    the last of them alone.
+    """Returns the phases of a run: 4x4 to `config.resolution`, or only that if nothing grows.
 
     Raises:
       UserError: the config's sizes, batch sizes or durations are not possible.
@@ -87,8 +96,8 @@ def phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
         raise UserError(f"config.batch_sizes is {tuple(config.batch_sizes)}; give whole numbers")
     if not isinstance(config.n_critic, int) or config.n_critic < 1:
         raise UserError(f"config.n_critic is {config.n_critic}; it must be 1 or more")
-    result, clock = [], 0
-    first = 0 if config.gan == "progan" else len(sizes) - 1
+    gan, result, clock = gan_of(config), [], 0
+    first = 0 if gan.grows else len(sizes) - 1
     for i, resolution in list(enumerate(sizes))[first:]:
         images_per_step = config.batch_sizes[i] * config.n_critic
 
@@ -100,6 +109,7 @@ def phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
         phase = Phase(
             resolution=resolution,
             batch_size=config.batch_sizes[i],
+            critic_group=gan.critic_group,
             n_critic=config.n_critic,
             learning_rate=config.learning_rates[i],
             start=clock,
@@ -117,14 +127,14 @@ def phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
 
 
 def phase_at(run: tuple[Phase, ...], images_seen: int) -> Phase:
-    """The phase that the next batch belongs to; after the end of the run, the last one."""
+    """Returns the phase of the next batch; after the end of the run, the last phase."""
     return next((phase for phase in run if images_seen < phase.end), run[-1])
 
 
 def condition_weight(config: ml_collections.ConfigDict, images_seen: jax.Array | int) -> jax.Array:
-    """How much the conditions count at a moment of the clock, in [0, 1]; float32.
+    """Returns the weight of the conditions at a moment of the clock, in [0, 1]; float32.
 
-    They are ramped up from 0 over `config.condition_ramp_kimg`, which keeps training on few covers
-    from collapsing (Shahbazi et al. 2022, arXiv 2201.06578).
+    It grows from 0 to 1 over `config.condition_ramp_kimg`, which prevents the collapse of training
+    on few covers (Shahbazi et al. 2022, arXiv 2201.06578).
     """
     return jnp.clip(jnp.float32(images_seen) / (config.condition_ramp_kimg * 1000), 0.0, 1.0)

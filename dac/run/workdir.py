@@ -1,4 +1,4 @@
-"""The run directory: whose it is, and what `run.json` in it says of the run."""
+"""The run directory: `run.json` says which config and which dataset it belongs to."""
 
 import errno
 import json
@@ -17,18 +17,18 @@ RUN_FILE = "run.json"
 def claim_workdir(
     workdir: Path, config: ml_collections.ConfigDict, identity: dict[str, Any]
 ) -> dict[str, Any]:
-    """Makes the directory of a run, or checks that it is that of the run.
+    """Creates a run directory, or checks that an existing one belongs to this run.
 
     Args:
-      workdir: run directory.
-      config: of the run.
-      identity: of its dataset.
+      workdir: the run directory.
+      config: the config of the run.
+      identity: the identity of its dataset.
 
     Returns:
-      What `run.json` is to hold: `config` and `dataset`, as JSON values.
+      The content for `run.json`: `config` and `dataset`, as JSON values.
 
     Raises:
-      UserError: it belongs to another config or dataset, or can't be written.
+      UserError: it belongs to another config or dataset, or it can't be written.
     """
     wanted = {"config": json.loads(config.to_json()), "dataset": identity}
     file = workdir / RUN_FILE
@@ -40,7 +40,7 @@ def claim_workdir(
             return wanted
         found = json.loads(file.read_text(encoding="utf-8"))
         if not all(isinstance(found[part], dict) for part in wanted):
-            raise ValueError("its parts are not objects")
+            raise ValueError("its values are not objects")
     except OSError as error:
         raise UserError(
             f"the run directory {workdir} can't be used ({error.strerror or error}); "
@@ -48,23 +48,23 @@ def claim_workdir(
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{file} is damaged; delete it and start the run with the config it had, or give "
-            "another --workdir"
+            f"{file} is damaged; delete it and start the run with the same config as before, or "
+            "give another --workdir"
         ) from error
     refuse_other_run(found, wanted, workdir)
     return wanted
 
 
 def write_run(workdir: Path, run: dict[str, Any]) -> None:
-    """Writes `run.json`, with what `claim_workdir` returned."""
+    """Writes `run.json` with the content that `claim_workdir` returned."""
     write_text(workdir / RUN_FILE, json.dumps(run, indent=2) + "\n")
 
 
 def refuse_other_run(found: dict[str, Any], wanted: dict[str, Any], where: Path) -> None:
-    """Compares what was found of a run with what it would be now.
+    """Compares the config and dataset of a saved run with those of the present one.
 
     Raises:
-      UserError: they differ; names the fields.
+      UserError: they differ; the message names the fields.
     """
     differing = [
         f"{part}.{field}: {found[part].get(field)!r:.60} there, {wanted[part].get(field)!r:.60} now"
@@ -74,16 +74,16 @@ def refuse_other_run(found: dict[str, Any], wanted: dict[str, Any], where: Path)
     ]
     if differing:
         raise UserError(
-            f"{where} holds a run that differs: {'; '.join(differing)}. "
-            "Give another --workdir, or the config and the dataset that it was started with"
+            f"{where} holds another run: {'; '.join(differing)}. "
+            "Give another --workdir, or the config and the dataset that the run began with"
         )
 
 
 def read_run(workdir: Path) -> tuple[ml_collections.ConfigDict, dict[str, Any]]:
-    """Returns the config of the run in a directory and the identity of its dataset.
+    """Returns the config of the run in a directory, and the identity of its dataset.
 
     Raises:
-      UserError: there is no run in it.
+      UserError: the directory holds no run, or its `run.json` is damaged.
     """
     file = workdir / RUN_FILE
     if not file.is_file():
@@ -96,3 +96,11 @@ def read_run(workdir: Path) -> tuple[ml_collections.ConfigDict, dict[str, Any]]:
         return ml_collections.ConfigDict(saved["config"]), dict(saved["dataset"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is damaged ({error!r:.80}); train again") from error
+
+
+def dataset_begun_with(workdir: Path) -> str | None:
+    """Returns the full name of the dataset that a run began with; None if there is no run yet."""
+    try:
+        return str(json.loads((workdir / RUN_FILE).read_text(encoding="utf-8"))["dataset"]["name"])
+    except (OSError, ValueError, KeyError, TypeError):  # `claim_workdir` tells what is wrong
+        return None

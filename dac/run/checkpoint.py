@@ -1,8 +1,8 @@
-"""Checkpoints of a run: written in the background, kept by policy, restored newest whole one first.
+"""Checkpoints of a run: written in the background, restored from the newest that is whole.
 
-A checkpoint is named by the images seen. Beside the state, which holds the clock, it has the
-config, the identity of the dataset with its genre vocabulary, and what of the present tick has been
-measured so far, so that a resumed run logs what an unbroken one would have.
+A checkpoint is named after the images seen. Besides the state it holds the config, the identity of
+the dataset, and the metrics of the present tick so far, so that a resumed run logs the same lines
+as an uninterrupted one.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import errno
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import jax
 import jax.numpy as jnp
@@ -20,12 +20,11 @@ from absl import logging
 from jax.experimental import multihost_utils
 
 from dac.errors import UserError
-from dac.training import parallel
-from dac.training.state import GanState
+from dac.jax_errors import another_process_ended, out_of_memory
 
 FOLDER = "checkpoints"
 KEPT_LATEST = 2
-METADATA_BYTES = 2**19  # what a checkpoint takes beside its arrays; measured: 0.2 MiB
+METADATA_BYTES = 2**19  # size of a checkpoint without its arrays; measured: 0.2 MiB
 
 _all_finite = jax.jit(
     lambda tree: jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]).all()
@@ -33,21 +32,30 @@ _all_finite = jax.jit(
 
 
 def all_finite(tree: Any) -> bool:
-    """Whether no number of a tree is NaN or infinite; waits for it to be computed."""
+    """Whether a tree has no NaN and no infinity; waits until it is computed."""
     return bool(_all_finite(tree))
+
+
+def copies_state(device: jax.Device) -> bool:
+    """Whether `Checkpoints.save` keeps a second state on the device until it is written.
+
+    On a CPU, Orbax writes from the memory of the arrays themselves, which the next step reuses. On
+    other devices it copies the arrays to the host before `save` returns.
+    """
+    return device.platform == "cpu"
 
 
 class Checkpoints:
     """The checkpoints in a run directory."""
 
     def __init__(self, workdir: Path, keep_every_kimg: float = 0, read_only: bool = False):
-        """Opens them, or prepares the folder.
+        """Opens the checkpoints, or prepares the folder.
 
         Args:
-          workdir: run directory.
-          keep_every_kimg: beside the last two, the checkpoint nearest to each multiple of this
-            many thousand images is kept; 0 keeps the last two alone.
-          read_only: changes nothing on disk, so that a run in progress is not disturbed.
+          workdir: the run directory.
+          keep_every_kimg: besides the last two, keep the checkpoint nearest to each multiple of
+            this many thousand images; 0 keeps only the last two.
+          read_only: change nothing on disk, so that a run in progress is not disturbed.
         """
         policies = ocp.checkpoint_managers
         kept = [policies.LatestN(KEPT_LATEST)]
@@ -67,40 +75,40 @@ class Checkpoints:
         """Images seen at the newest checkpoint, or None."""
         return self._manager.latest_step()
 
-    def save(self, state: GanState, images_seen: int, extra: dict[str, Any]) -> None:
-        """Writes a checkpoint in the background; waits only for the one before it.
+    def save(self, state: Any, images_seen: int, extra: dict[str, Any]) -> None:
+        """Writes a checkpoint in the background; waits only for the previous one.
 
         Args:
-          state: to be saved; its buffers may be donated as soon as this returns.
+          state: a tree of arrays; its buffers may be donated once this returns.
           images_seen: the clock.
-          extra: JSON values to keep beside it.
+          extra: JSON values to store with it.
 
         Raises:
-          OSError: this checkpoint or the one before it could not be written.
+          OSError: this checkpoint or the previous one could not be written.
         """
         if self.latest() == images_seen:
             return
-        # Orbax finds a full disk only in its threads, and reports it badly.
+        # Orbax notices a full disk only in its threads, and reports it badly.
         needed = sum(x.nbytes for x in jax.tree.leaves(state)) + METADATA_BYTES
         if shutil.disk_usage(self.folder).free < needed:
             raise OSError(
                 errno.ENOSPC,
                 f"No space left on device for a checkpoint of {needed / 2**20:.1f} MiB",
             )
-        # A copy, as on a CPU the writer reads the very memory that the next step takes.
-        state = jax.tree.map(jnp.copy, state)
+        if copies_state(jax.local_devices()[0]):
+            state = jax.tree.map(jnp.copy, state)
         try:
             self._manager.save(
                 images_seen,
                 args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra)
+                    state=ocp.args.PyTreeSave(state), extra=ocp.args.JsonSave(extra)
                 ),
             )
         except Exception as error:
-            raise self._unwritten(error) from error
+            _refuse(error)
 
     def wait(self) -> None:
-        """Waits until what was saved is on disk.
+        """Waits until the last checkpoint is on disk.
 
         Raises:
           OSError: it could not be written.
@@ -109,46 +117,48 @@ class Checkpoints:
             self._manager.wait_until_finished()
             self._manager.check_for_errors()
         except Exception as error:
-            raise self._unwritten(error) from error
+            _refuse(error)
 
     def restore(
-        self, template: GanState, warn: Callable[[str], None]
-    ) -> tuple[GanState, dict[str, Any]] | None:
-        """Returns the newest checkpoint that can be read whole, with what was kept beside it.
+        self, template: Any, warn: Callable[[str], None]
+    ) -> tuple[Any, dict[str, Any]] | None:
+        """Returns the newest checkpoint that can be read whole, and the `extra` stored with it.
 
-        Damaged ones that are newer are moved to `damaged_checkpoints`, not deleted.
+        Newer ones that are damaged are moved to `damaged_checkpoints`, not deleted.
 
         Args:
-          template: a state of the same shapes, for their placement.
-          warn: told of each checkpoint that is damaged.
+          template: the state, or the part of it to read: a tree of arrays or shapes, with
+            shardings. It has an attribute `images_seen`.
+          warn: receives a line for each checkpoint that is damaged.
 
         Returns:
-          None where there is no checkpoint.
+          None if there is no checkpoint.
 
         Raises:
-          UserError: there are checkpoints, but none can be read, or processes see others.
+          UserError: no checkpoint can be read, or the processes of the run see different ones.
         """
         found = sorted(self._manager.all_steps(), reverse=True)
         newest = multihost_utils.process_allgather(np.int32(found[0] if found else -1))
         if np.any(newest != newest[0]):
             raise UserError(
                 f"the processes of the run see different checkpoints in {self.folder}; give a "
-                "--workdir on a disk that they share"
+                "--workdir on a shared disk"
             )
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, template)
+        wanted = jax.tree.map(ocp.utils.to_shape_dtype_struct, template)
+        state = ocp.args.PyTreeRestore(
+            wanted, ocp.checkpoint_utils.construct_restore_args(wanted), partial_restore=True
+        )
         damaged = {}
         for images_seen in found:
             try:
                 restored = self._manager.restore(
                     images_seen,
-                    args=ocp.args.Composite(
-                        state=ocp.args.StandardRestore(abstract), extra=ocp.args.JsonRestore()
-                    ),
+                    args=ocp.args.Composite(state=state, extra=ocp.args.JsonRestore()),
                 )
                 if int(restored.state.images_seen) != images_seen:
-                    raise ValueError("it holds another clock")
+                    raise ValueError("its clock differs from its name")
             except Exception as error:
-                if parallel.another_ended(error):
+                if another_process_ended(error) or out_of_memory(error):
                     raise
                 logging.debug("damaged checkpoint", exc_info=error)
                 damaged[images_seen] = _first_line(error)
@@ -178,26 +188,28 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        # A process that ended would be waited for in vain.
-        if error is None or not parallel.another_ended(error):
+        # Closing waits for the other processes, which would never return if one has ended.
+        if error is None or not another_process_ended(error):
             self.close()
 
     def close(self) -> None:
-        """Ends the background writing; its errors are those that `wait` tells."""
+        """Ends the background writing; call `wait` before to learn of its errors."""
         with contextlib.suppress(Exception):
             self._manager.close()
 
     def last_good(self) -> str:
-        """Says which checkpoint a run would resume from."""
+        """Returns a sentence that names the checkpoint from which the run would resume."""
         whole = [d.name for d in self.folder.glob("*") if d.name.isdecimal()]
         if not whole:
             return "there is no checkpoint yet"
         return f"the last good checkpoint is {self.folder / max(whole, key=int)}"
 
-    def _unwritten(self, error: Exception) -> OSError:
-        if parallel.another_ended(error):
-            raise error
-        return OSError(errno.EIO, f"a checkpoint could not be written ({_first_line(error)})")
+
+def _refuse(error: Exception) -> NoReturn:
+    """Raises an error of writing as an `OSError`, unless it has another cause."""
+    if another_process_ended(error) or out_of_memory(error):
+        raise error
+    raise OSError(errno.EIO, f"a checkpoint could not be written ({_first_line(error)})") from error
 
 
 def _first_line(error: Exception) -> str:
