@@ -1,8 +1,8 @@
-"""What all runs share. Each config derives from this one and states what differs.
+"""The base config. Every other config starts from this one and sets what differs.
 
-Values that depend on the resolution are tuples, one value for each of 4x4, 8x8, ... up; those
-above the final resolution are not used, and networks that do not grow use that of the final one
-alone. Paper: Karras et al. 2018 (arXiv 1710.10196); official code:
+Values that depend on the resolution are tuples with one value each for 4x4, 8x8, and so on. Values
+above the final resolution are not used. Networks that do not grow use only the value of the final
+resolution. Paper: Karras et al. 2018 (arXiv 1710.10196). Official code:
 tkarras/progressive_growing_of_gans.
 """
 
@@ -10,15 +10,15 @@ import ml_collections
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the base config: the paper's ProGAN, unconditional, on one GPU."""
+    """Returns the base config: unconditional ProGAN, as in the official code, on one GPU."""
     config = ml_collections.ConfigDict()
     config.name = "default"  # the run directory is runs/<name> unless --workdir says otherwise
     config.seed = 0
 
-    # Data. A TFDS dataset of covers; `tfds build data_pipeline/<dataset>` makes it.
+    # Data: a TFDS dataset of covers, built by `tfds build data_pipeline/<dataset>`.
     config.dataset = "album_covers"
-    config.dataset_memory_gib = 8.0  # covers are held in memory up to this size
-    config.augment = "none"  # or "diffaugment", or "auto": that, if there are under 30,000 covers
+    config.dataset_memory_gib = 8.0  # larger datasets are read from disk
+    config.augment = "none"  # or "diffaugment", or "auto": DiffAugment below 30,000 covers
 
     # Networks.
     config.gan = "progan"  # or "wgan_gp", "dcgan"
@@ -30,33 +30,35 @@ def get_config() -> ml_collections.ConfigDict:
 
     # Conditions: any of "genres", "year", "artist", "title".
     config.conditions = ()
-    config.condition_drop_rate = 0.1  # how often each of a cover's fields is hidden in training
-    config.condition_ramp_kimg = 0.0  # over which conditions come to count fully
+    config.condition_drop_rate = 0.1  # probability of hiding a field in training
+    config.condition_ramp_kimg = 0.0  # conditions ramp up to full weight; 0: no ramp
 
-    # Schedule, by resolution: official code, config.py, for one GPU.
+    # Schedule by resolution: the official code's config.py for one GPU. Its default is 600 kimg per
+    # phase; the paper used 800.
     config.batch_sizes = (128, 128, 128, 64, 32, 16, 8, 4, 4)
     config.learning_rates = (1e-3,) * 8 + (1.5e-3,)
-    config.fade_kimg = (0.0,) + (600.0,) * 8  # there is nothing to fade in at 4x4
+    config.fade_kimg = (0.0,) + (600.0,) * 8  # 4x4 has no fade-in
     config.stable_kimg = (600.0,) * 9
-    config.n_critic = 1  # updates of the critic for each of the generator, a batch each
+    config.n_critic = 1  # critic updates per generator update, each on its own batch
 
     # Optimization.
     config.loss = "wgan_gp"  # or "non_saturating", "rpgan_r1r2"
-    config.gradient_penalty_weight = 10.0  # of wgan_gp
-    config.drift_weight = 1e-3  # of wgan_gp
-    config.r1_r2_gamma = 10.0  # of rpgan_r1r2
+    config.gradient_penalty_weight = 10.0  # for wgan_gp
+    config.drift_weight = 1e-3  # for wgan_gp
+    config.r1_r2_gamma = 10.0  # for rpgan_r1r2
+    config.penalty_interval = 1  # of rpgan_r1r2: R1 and R2 at every k-th critic update, times k
     config.adam_b1 = 0.0
     config.adam_b2 = 0.99
     config.adam_epsilon = 1e-8
-    config.ema_half_life_kimg = 10.0  # official: 0.999 a step, about 11 kimg at batch 16
+    config.ema_half_life_kimg = 10.0  # official code: 0.999 per step, 11 kimg at batch 16
 
     # Devices.
-    config.precision = "float32"  # or "bf16": convolutions in bfloat16, all else in float32
+    config.precision = "float32"  # or "bf16": convolutions in bfloat16, the rest in float32
     config.parallelism = "shard_map"  # or "pmap"
 
     # Reports and checkpoints.
-    config.tick_kimg = 10.0  # a line in the log and a grid of samples
+    config.tick_kimg = 10.0  # interval of log lines and sample grids
     config.checkpoint_kimg = 50.0
-    config.keep_every_kimg = 1000.0  # beside the last two checkpoints; 0: those two alone
+    config.keep_every_kimg = 1000.0  # interval of checkpoints kept besides the last two; 0: none
     config.grid_columns = 8
     return config

@@ -2,10 +2,10 @@
 
 At 64x64 with fmap_base 2048 and fmap_max 1024 the sizes and initial values are those of the
 official code (Newmu/dcgan_code, faces/train_uncond_dcgan.py): 1024, 512, 256 and 128 maps at 4x4 to
-32x32, and no biases except those of batch norm. Four things differ. Conditions are joined to the
-latents and projected onto the critic's features. Other resolutions have a layer less or more. Batch
-norm has an epsilon of 1e-5, not 1e-8, which bounds the gradients of dead features. It also keeps
-running averages (see `layers.batch_norm`).
+32x32, and no biases except those of batch norm. In the networks four things differ. Conditions are
+joined to the latents and projected onto the critic's features. Other resolutions have a layer less
+or more. Batch norm has an epsilon of 1e-5, not 1e-8, which bounds the gradients of dead features.
+It also keeps running averages (see `layers.batch_norm`).
 """
 
 import functools

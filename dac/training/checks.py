@@ -39,6 +39,12 @@ def check_config(config: ml_collections.ConfigDict) -> None:
             f"config.conditions is {tuple(fields)}; it may have any of {', '.join(FIELDS)}"
         )
     gan = gan_of(config)
+    if config.penalty_interval != 1 and not LOSSES[config.loss].lazy:
+        lazy = [name for name, loss in LOSSES.items() if loss.lazy]
+        raise UserError(
+            f"config.penalty_interval is {config.penalty_interval}; {config.loss!r} needs 1, as "
+            f"only the penalty of {_either(lazy)} may be computed lazily"
+        )
     if LOSSES[config.loss].penalty and gan.critic_group is None:
         without = [name for name, loss in LOSSES.items() if not loss.penalty]
         raise UserError(
@@ -64,6 +70,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         (above_zero, lambda value: value > 0, "above 0"),
         (at_least_zero, lambda value: value >= 0, "at least 0"),
         (below_one, lambda value: 0 <= value < 1, "at least 0 and below 1"),
+        (["penalty_interval"], lambda value: value >= 1, "1 or more"),
         (["seed"], lambda value: 0 <= value < 2**32, "at least 0 and below 2^32"),
         (["keep_every_kimg"], lambda value: value == 0 or value >= 0.001, "0 or at least 0.001"),
         (

@@ -8,7 +8,8 @@ from jax.extend.core import Jaxpr, jaxprs_in_params
 def count_flops(jaxpr: Jaxpr) -> float:
     """Counts 2 per product in convolutions and matrix products, without the zeros of dilation.
 
-    The compiler's own count takes the body of a loop only once.
+    The compiler's own count takes the body of a loop only once. Of the branches of a conditional,
+    the most expensive one counts.
     """
     total = 0.0
     for equation in jaxpr.eqns:
@@ -24,6 +25,7 @@ def count_flops(jaxpr: Jaxpr) -> float:
             products = math.prod(left[axis] for axis in contracted)
             total += 2 * math.prod(equation.outvars[0].aval.shape) * products
         turns = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
-        for inner in jaxprs_in_params(equation.params):
-            total += turns * count_flops(inner)
+        inner = [count_flops(jaxpr) for jaxpr in jaxprs_in_params(equation.params)]
+        branches = equation.primitive.name == "cond"
+        total += turns * (max(inner) if branches else sum(inner))
     return total

@@ -26,16 +26,16 @@ class Scored(NamedTuple):
       critic: function that gave the scores.
       real: `[B, H, W, C]`.
       fake: `[B, H, W, C]`.
-      real_scores: `[B]`.
-      fake_scores: `[B]`.
+      real_scores: `[B]`; None where a penalty is computed lazily.
+      fake_scores: `[B]`; None where a penalty is computed lazily.
       mixing: weight of the fake in a mixture of both, `[B]`, uniform in [0, 1].
     """
 
     critic: Critic
     real: jax.Array
     fake: jax.Array
-    real_scores: jax.Array
-    fake_scores: jax.Array
+    real_scores: jax.Array | None
+    fake_scores: jax.Array | None
     mixing: jax.Array
 
 
@@ -47,6 +47,8 @@ class Loss:
       critic: the critic's loss without its penalty, from real and fake scores.
       generator: the generator's loss, from real scores (None unless `relativistic`) and fake ones.
       relativistic: whether the generator's loss compares fake scores with real ones.
+      lazy: whether the penalty needs no scores, and may be computed in some updates only
+        (`config.penalty_interval`).
       penalty: the critic's weighted penalty and its metrics, or None. It needs a critic that scores
         each picture by itself, or nearly so: minibatch stddev is fine, batch norm is not.
       metrics: names of the metrics of `penalty`.
@@ -55,6 +57,7 @@ class Loss:
     critic: Callable[[jax.Array, jax.Array], jax.Array]
     generator: Callable[[jax.Array | None, jax.Array], jax.Array]
     relativistic: bool = False
+    lazy: bool = False
     penalty: Callable[[ml_collections.ConfigDict, Scored], tuple[jax.Array, Metrics]] | None = None
     metrics: tuple[str, ...] = ()
 
@@ -159,6 +162,7 @@ LOSSES = {
         critic=relativistic_critic_loss,
         generator=relativistic_generator_loss,
         relativistic=True,
+        lazy=True,
         penalty=_r1_and_r2,
         metrics=("r1", "r2"),
     ),

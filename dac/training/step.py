@@ -145,6 +145,15 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
             fake = seen(fake, "critic_augment_fake", number)
             mixing = jax.vmap(jax.random.uniform)(keys("mixing", number))
 
+            def penalize(params, real_scores=None, fake_scores=None):
+                """Returns the weighted penalty and its metrics."""
+
+                def score_alone(images):
+                    return score(params, {}, images, conditions)[0]
+
+                scored = Scored(score_alone, real, fake, real_scores, fake_scores, mixing)
+                return loss.penalty(config, scored)
+
             def critic_loss(params):
                 """Returns the loss, and (the batch statistics, the metrics)."""
                 # Real and generated pictures are normalised separately, as in Newmu/dcgan_code.
@@ -154,18 +163,18 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
                 new_stats = changed.get("batch_stats", {})
                 value = loss.critic(real_scores, fake_scores)
                 metrics = {"real_score": jnp.mean(real_scores), "fake_score": jnp.mean(fake_scores)}
-                if loss.penalty:
-
-                    def score_alone(images):
-                        return score(params, new_stats, images, conditions)[0]
-
-                    scored = Scored(score_alone, real, fake, real_scores, fake_scores, mixing)
-                    penalty, measured = loss.penalty(config, scored)
+                if loss.penalty and config.penalty_interval == 1:
+                    penalty, measured = penalize(params, real_scores, fake_scores)
                     value += penalty
                     metrics |= measured
                 return value, (new_stats, metrics | {"critic_loss": value})
 
             gradients, (stats, metrics) = jax.grad(critic_loss, has_aux=True)(params)
+            if config.penalty_interval > 1:
+                due = number % config.penalty_interval == 0
+                lazy, measured = _lazily(penalize, due, config.penalty_interval, params)
+                gradients = jax.tree.map(jnp.add, gradients, lazy)
+                metrics |= measured
             params, optimizer_state = update(params, gradients, optimizer_state)
             return (params, stats, optimizer_state), metrics
 
@@ -226,3 +235,25 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
 
 def _conditions(batch: Batch) -> Conditions:
     return {name: value for name, value in batch.items() if name != "image"}
+
+
+def _lazily(penalize: Callable, due: jax.Array, interval: int, params: Params):
+    """Returns the gradient and the metrics of a penalty, times `interval` if due, and 0 if not.
+
+    Lazy regularisation: Karras et al. 2020, arXiv 1912.04958, section 3.1 and appendix B. There the
+    penalty has an optimizer step of its own and Adam is adjusted for the additional steps; here it
+    joins the gradient of the loss. Its gradient is taken inside the branch, because a branch that
+    is differentiated from outside has to return all that its gradient needs, due or not.
+    """
+
+    def differentiate(params):
+        def weighted(params):
+            return jax.tree.map(lambda x: interval * x, penalize(params))
+
+        return jax.grad(weighted, has_aux=True)(params)
+
+    def skip(params):
+        shapes = jax.eval_shape(differentiate, params)
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    return jax.lax.cond(due, differentiate, skip, params)

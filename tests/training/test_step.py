@@ -17,7 +17,7 @@ GENRES = 3
 
 
 def make_batch(config, phase, devices, seed=0):
-    """The same covers for any number of devices, `[devices, n_critic, B, ...]`."""
+    """Makes the same covers for any number of devices, `[devices, n_critic, B, ...]`."""
     random = np.random.default_rng(seed)
     count, resolution = phase.images_per_step, phase.resolution
     albums = [
@@ -31,7 +31,7 @@ def make_batch(config, phase, devices, seed=0):
 
 
 def run_steps(config, phase, devices, steps=3, images_seen=None, state=None, augment=False):
-    """Trains for some steps on the first devices; returns the states, with the initial one."""
+    """Trains for some steps on the first devices; returns all states and the last metrics."""
     mesh = parallel.make_mesh(jax.devices()[:devices], (phase,))
     state = state or jax.jit(lambda: init_state(config, GENRES))()
     state = state.replace(
@@ -48,8 +48,8 @@ def run_steps(config, phase, devices, steps=3, images_seen=None, state=None, aug
     return states, jax.device_get(metrics)
 
 
-# Biases and a mean of WGAN-GP's generator that batch norm cancels. Their gradients are rounding
-# errors, which Adam turns into full steps.
+# Biases of WGAN-GP's generator that batch norm cancels, and a running mean that they shift. Their
+# gradients are rounding errors, which Adam turns into full steps.
 IDLE = {
     "wgan_gp": (
         *("['block_8x8']['conv']['bias']", "['block_8x8']['shortcut']['bias']"),
@@ -59,7 +59,7 @@ IDLE = {
 
 
 def assert_close(tree, other, rtol, idle=()):
-    """Compares trees as whole vectors, as rounding shows most where numbers are near zero."""
+    """Compares trees as whole vectors, because rounding errors are relatively large near zero."""
     a, b = (
         np.concatenate(
             [
@@ -73,8 +73,8 @@ def assert_close(tree, other, rtol, idle=()):
     assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(a)
 
 
-def shrunken(name):
-    """A config of the three GANs in batches of 32, at 8x8 or where all of its layers are used."""
+def small_config(name):
+    """Returns a small config: batches of 32 at 8x8, or 16x16 for DCGAN to use all its layers."""
     config = importlib.import_module(f"configs.{name}").get_config("demo")
     config.update({"fmap_base": 16, "fmap_max": 8, "latent_size": 8})
     config.resolution = 16 if name == "dcgan" else 8
@@ -85,8 +85,8 @@ def shrunken(name):
 
 @pytest.fixture(scope="module", params=["progan_genre", "wgan_gp", "dcgan"])
 def gan_on_one_device(request):
-    """A config, its last phase, and three steps of it on one device, with everything random on."""
-    config = shrunken(request.param)
+    """A config, its last phase, and the result of three steps on one device with augmentation."""
+    config = small_config(request.param)
     phase = phases(config)[-1]
     start = phase.start + 3 * phase.batch_size  # inside the fade-in, where there is one
     (*_, state), metrics = run_steps(config, phase, 1, images_seen=start, augment=True)
@@ -97,7 +97,7 @@ def gan_on_one_device(request):
     ("devices", "parallelism"),
     [(1, "pmap"), *((n, way) for n in (2, 4, 8) for way in ("shard_map", "pmap"))],
 )
-def test_the_number_of_devices_and_the_way_to_use_them_change_nothing(
+def test_training_does_not_depend_on_devices_or_parallelism(
     gan_on_one_device, devices, parallelism
 ):
     config, phase, start, one, metrics_of_one = gan_on_one_device
@@ -111,11 +111,11 @@ def test_the_number_of_devices_and_the_way_to_use_them_change_nothing(
     assert_close(metrics_of_one, metrics, 1e-4)
 
 
-def test_a_step_changes_the_active_modules_and_no_other(config):
+def test_step_changes_only_active_modules(config):
     config.update({"resolution": 16, "batch_sizes": (4, 4, 4), "learning_rates": (1e-3,) * 3})
     config.update({"fade_kimg": (0.0, 0.1, 0.1), "stable_kimg": (0.1, 0.1, 0.1)})
     phase = phases(config)[1]
-    # Inside the fade-in, where the layers of both resolutions count.
+    # Inside the fade-in, where the layers of both resolutions are active.
     states, _ = run_steps(config, phase, 1, images_seen=phase.start + 48)
     before, after = states[0], states[-1]
     for name in ("generator", "critic", "generator_ema", "generator_optimizer", "critic_optimizer"):
@@ -131,7 +131,7 @@ def test_a_step_changes_the_active_modules_and_no_other(config):
     assert after.images_seen == phase.start + 48 + 12
 
 
-def test_adam_starts_afresh_when_a_fade_begins_and_when_it_ends(config):
+def test_adam_is_reset_at_the_start_and_end_of_a_fade_in(config):
     phase = phases(config)[1]
     states, _ = run_steps(config, phase, 1, steps=4, images_seen=phase.fade_end - 16)
     assert [int(s.critic_optimizer["output"][0].count) for s in states] == [0, 1, 2, 1, 2]
@@ -142,7 +142,7 @@ def test_adam_starts_afresh_when_a_fade_begins_and_when_it_ends(config):
     assert not np.array_equal(states[1].critic_optimizer["output"][0].nu["kernel"], used)
 
 
-def test_the_moving_average_has_its_half_life_in_images(config):
+def test_half_life_of_the_moving_average_is_in_images(config):
     phase = phases(config)[0]
     states, _ = run_steps(config, phase, 1, steps=2)
     decay = 0.5 ** (phase.batch_size / (1000 * config.ema_half_life_kimg))
@@ -154,16 +154,16 @@ def test_the_moving_average_has_its_half_life_in_images(config):
     )
 
 
-def test_the_first_update_is_adams(config):
-    """With beta1 = 0, a first Adam step moves each weight by the learning rate, up or down."""
+def test_first_update_is_an_adam_step(config):
+    """With beta1 = 0, the first Adam step moves each weight by the learning rate."""
     states, _ = run_steps(config, phases(config)[0], 1, steps=1)
     for player in ("generator", "critic"):
         old, new = (getattr(s, player)["conv_4x4"]["kernel"] for s in states)
         np.testing.assert_allclose(np.abs(new - old), 1e-3, rtol=0.02)
 
 
-def test_hidden_genres_are_not_trained_on(config):
-    """Where no genre is ever known, their embeddings stay as they were."""
+def test_embeddings_of_hidden_genres_are_not_trained(config):
+    """If genres are always hidden, their embeddings do not change."""
     config.condition_drop_rate = 0.999999
     states, _ = run_steps(config, phases(config)[0], 1)
     for player in ("generator", "critic"):
@@ -173,14 +173,14 @@ def test_hidden_genres_are_not_trained_on(config):
 
 
 @pytest.mark.parametrize(("size", "devices"), [(12, 8), (6, 1), (16, 8)])
-def test_a_batch_that_devices_cannot_share_is_refused(config, size, devices):
+def test_batch_size_that_devices_cannot_share_is_rejected(config, size, devices):
     config.batch_sizes = (size, size)
     with pytest.raises(UserError, match=r"use a multiple of"):
         parallel.make_mesh(jax.devices()[:devices], phases(config))
 
 
 def trace(config, augment=False):
-    """Traces a step of the last phase, without compiling it; returns the shapes of what changes."""
+    """Traces a step of the last phase without compiling it; returns input and output shapes."""
     phase = phases(config)[-1]
     step = make_train_step(config, phase, augment)
     state = jax.eval_shape(lambda: init_state(config, GENRES))
@@ -196,8 +196,8 @@ SUBSETS = [tuple(field for i, field in enumerate(FIELDS) if bits >> i & 1) for b
 
 @pytest.mark.parametrize("name", ["progan", "wgan_gp", "dcgan"])
 @pytest.mark.parametrize("conditions", SUBSETS, ids="-".join)
-def test_every_gan_takes_every_subset_of_conditions(name, conditions):
-    config = shrunken(name)
+def test_every_gan_supports_every_subset_of_conditions(name, conditions):
+    config = small_config(name)
     config.conditions = conditions
     state, (new_state, metrics) = trace(config)
     for player in (state.generator, state.critic):
@@ -214,8 +214,8 @@ def test_every_gan_takes_every_subset_of_conditions(name, conditions):
     ("name", "loss"),
     [("progan", "rpgan_r1r2"), ("wgan_gp", "rpgan_r1r2"), ("wgan_gp", "non_saturating")],
 )
-def test_losses_and_precisions_are_free_to_choose(name, loss, precision):
-    config = shrunken(name)
+def test_losses_and_precisions_can_be_combined_freely(name, loss, precision):
+    config = small_config(name)
     config.loss, config.precision = loss, precision
     state, (new_state, _) = trace(config, augment=True)
     assert {x.dtype for x in jax.tree.leaves(new_state.generator)} == {jnp.dtype(jnp.float32)}
@@ -223,7 +223,7 @@ def test_losses_and_precisions_are_free_to_choose(name, loss, precision):
 
 
 def test_the_critic_is_updated_n_critic_times():
-    config = shrunken("wgan_gp")
+    config = small_config("wgan_gp")
     config.update({"n_critic": 3, "batch_sizes": (8, 8, 8)})
     (_, after), _ = run_steps(config, phases(config)[-1], 1, steps=1)
     assert int(after.images_seen) == 24
@@ -232,8 +232,24 @@ def test_the_critic_is_updated_n_critic_times():
     assert {int(s[0].count) for s in after.generator_optimizer.values()} == {1}
 
 
-def test_the_ramp_brings_conditions_in(config):
-    """At its start nothing of the conditions is learned; at its end they count fully."""
+def test_a_lazy_penalty_counts_k_times_at_every_kth_update():
+    """With gamma g and interval 2, updates have 2g, 0, 2g, ...; one program computes both kinds."""
+    config = small_config("progan_genre")
+    config.update({"loss": "rpgan_r1r2", "r1_r2_gamma": 0.5, "penalty_interval": 2})
+    config.batch_sizes = (8,) * 3
+    phase = phases(config)[0]
+    (start, due, idle), metrics = run_steps(config, phase, 1, steps=2)
+    assert metrics["r1"] == metrics["r2"] == 0
+    for before, after, gamma in ((start, due, 1.0), (due, idle, 0.0)):
+        config.update({"penalty_interval": 1, "r1_r2_gamma": gamma})
+        where = {"images_seen": before.images_seen, "state": jax.device_put(before)}
+        (_, expected), _ = run_steps(config, phase, 1, steps=1, **where)
+        for name in ("critic_optimizer", "generator_optimizer"):
+            assert_close(getattr(expected, name), getattr(after, name), 1e-5)
+
+
+def test_condition_ramp_starts_at_zero_weight(config):
+    """At its start the embeddings are not trained; halfway they are."""
     config.condition_ramp_kimg = 10.0
     phase = phases(config)[0]
     (old, new), _ = run_steps(config, phase, 1, steps=1, images_seen=0)
@@ -247,9 +263,9 @@ def test_the_ramp_brings_conditions_in(config):
 
 
 @pytest.mark.parametrize("name", ["wgan_gp", "dcgan"])
-def test_batch_statistics_of_the_generator_follow_its_own_updates(name):
-    """One move towards the batch's statistics a step, whatever n_critic is."""
-    (before, after), _ = run_steps(shrunken(name), phases(shrunken(name))[-1], 1, steps=1)
+def test_step_updates_the_running_averages_of_the_generator(name):
+    """Of the critics, only DCGAN's has running averages."""
+    (before, after), _ = run_steps(small_config(name), phases(small_config(name))[-1], 1, steps=1)
     for old, new in zip(
         jax.tree.leaves(before.generator_stats), jax.tree.leaves(after.generator_stats), strict=True
     ):
@@ -259,8 +275,8 @@ def test_batch_statistics_of_the_generator_follow_its_own_updates(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["progan_full", "wgan_gp", "dcgan"])
-def test_a_step_at_512x512_runs(name):
-    """At reduced width: 8 to 32 feature maps."""
+def test_step_runs_at_512x512(name):
+    """With 8 to 32 feature maps."""
     config = importlib.import_module(f"configs.{name}").get_config()
     config.update({"resolution": 512, "fmap_base": 2048, "fmap_max": 32})
     config.batch_sizes = (4,) * 9
