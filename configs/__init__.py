@@ -1,1 +1,1 @@
-"""Configs of the runs that people launch."""
+"""Training configs."""

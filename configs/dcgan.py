@@ -13,11 +13,11 @@ from configs import default
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Returns the config.
 
-    Numbers are the paper's (section 4); the length of training is this project's.
+    Hyperparameters are the paper's (section 4). The length of training is this project's choice.
 
     Args:
-      variant: empty for the paper's; `demo` for a small one at 32x32 on `demo_covers`, which is
-        built on first use; `cpu` for a small one at 64x64 on `album_covers`.
+      variant: empty for the full config; `demo` for a small model at 32x32 on `demo_covers`, which
+        is built on first use; `cpu` for a small model at 64x64 on `album_covers`.
     """
     config = default.get_config()
     config.name = "_".join(filter(None, ("dcgan", variant)))

@@ -46,7 +46,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.gradient_penalty_weight = 10.0  # for wgan_gp
     config.drift_weight = 1e-3  # for wgan_gp
     config.r1_r2_gamma = 10.0  # for rpgan_r1r2
-    config.penalty_interval = 1  # of rpgan_r1r2: R1 and R2 at every k-th critic update, times k
+    config.penalty_interval = 1  # for rpgan_r1r2: R1 and R2 at every k-th critic update, times k
     config.adam_b1 = 0.0
     config.adam_b2 = 0.99
     config.adam_epsilon = 1e-8

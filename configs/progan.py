@@ -1,4 +1,4 @@
-"""ProGAN, unconditional: the paper's, to 512x512.
+"""Unconditional ProGAN (Karras et al. 2018, arXiv 1710.10196) at 512x512.
 
 python -m experiments.train --config=configs/progan.py          # one GPU: weeks
 python -m experiments.train --config=configs/progan.py:8gpus    # also 2gpus, 4gpus
@@ -10,8 +10,8 @@ import ml_collections
 
 from configs import default
 
-# By number of GPUs: batch sizes and learning rates at 4x4, 8x8, ... 1024x1024. Official code,
-# config.py, preset-v2-*.
+# Batch sizes and learning rates at 4x4, 8x8, ... 1024x1024 by number of GPUs, from the official
+# code: config.py, preset-v2-*.
 PRESETS = {
     "2gpus": (
         (256, 256, 128, 64, 32, 16, 8, 8, 8),
@@ -31,10 +31,13 @@ PRESETS = {
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Returns the config.
 
+    Batch sizes, learning rates and phase lengths are the official code's. They are not all the
+    paper's: see docs/departures.md.
+
     Args:
-      variant: empty for the paper's on one GPU; `2gpus`, `4gpus`, `8gpus` for its batches and
-        learning rates on several; `demo` for a small one at 32x32 on `demo_covers`, which is built
-        on first use; `cpu` for a small one at 64x64 on `album_covers`.
+      variant: empty for one GPU; `2gpus`, `4gpus`, `8gpus` for the batch sizes and learning rates
+        for several GPUs; `demo` for a small model at 32x32 on `demo_covers`, which is built on
+        first use; `cpu` for a small model at 64x64 on `album_covers`.
     """
     config = default.get_config()
     config.name = "_".join(filter(None, ("progan", variant)))
@@ -44,7 +47,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.fmap_base = 512
         config.fmap_max = 64
         config.latent_size = 64
-        # Small batches: on a CPU an image costs the same in any, and updates are what is short.
+        # On a CPU the cost per image hardly depends on the batch size, so small batches give more
+        # updates for the same time.
         config.batch_sizes = (32, 16, 16, 8, 8)
         config.learning_rates = (1.5e-3,) * 5
         config.ema_half_life_kimg = 2.0

@@ -1,4 +1,4 @@
-"""ProGAN conditioned on all that is known of an album: genres, release year, artist and title.
+"""ProGAN conditioned on genres, release year, artist and title.
 
 python -m experiments.train --config=configs/progan_full.py        # a GPU
 python -m experiments.train --config=configs/progan_full.py:demo   # minutes on two CPU cores
@@ -11,13 +11,13 @@ from configs import progan
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """Returns the config; `variant` as of `configs/progan.py`, at 64x64 but for the demo."""
+    """Returns the config at 64x64, or 32x32 for the demo; variants as in `configs/progan.py`."""
     config = progan.get_config(variant)
     config.name = config.name.replace("progan", "progan_full")
     config.conditions = ("genres", "year", "artist", "title")
-    # Each subset of the fields, a single one too, is one that people may ask for.
+    # A high rate, so that sampling works with any subset of the fields.
     config.condition_drop_rate = 0.5
-    # The demo is too short for its critic to learn covers by heart, and for augmentation to pay.
+    # The demo is too short for the critic to overfit, so augmentation would not help.
     config.augment = "none" if variant == "demo" else "auto"
     config.resolution = min(config.resolution, 64)
     return config

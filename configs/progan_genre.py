@@ -11,11 +11,11 @@ from configs import progan
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """Returns the config; `variant` as of `configs/progan.py`, at 64x64 but for the demo."""
+    """Returns the config at 64x64, or 32x32 for the demo; variants as in `configs/progan.py`."""
     config = progan.get_config(variant)
     config.name = config.name.replace("progan", "progan_genre")
     config.conditions = ("genres",)
-    # The demo is too short for its critic to learn covers by heart, and for augmentation to pay.
+    # The demo is too short for the critic to overfit, so augmentation would not help.
     config.augment = "none" if variant == "demo" else "auto"
     config.resolution = min(config.resolution, 64)
     return config

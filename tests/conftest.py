@@ -1,14 +1,14 @@
-"""Every test runs with strict dtype promotion and eight fake CPU devices."""
+"""Fixtures; all tests run with strict dtype promotion and eight fake CPU devices."""
 
 import os
 import tempfile
 
-# Tests compile much and compute little: unoptimised machine code is made in half the time.
+# Tests spend most of their time compiling. Without optimisation that takes half as long.
 os.environ["XLA_FLAGS"] = (
     "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
 )
 os.environ["JAX_PLATFORMS"] = "cpu"
-# What several tests compile alike is compiled once; the processes that tests start share it, too.
+# Tests, and the processes that they start, share a compilation cache.
 _compiled = tempfile.TemporaryDirectory()
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
@@ -25,7 +25,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 @pytest.fixture
 def config() -> ml_collections.ConfigDict:
-    """The demo config, shrunken: 4x4 and 8x8, 320 images, a fade-in in the middle."""
+    """The demo config made tiny: 4x4 and 8x8, 320 images, fade-in from image 128 to 224."""
     config = progan_genre.get_config("demo")
     config.update(
         {
@@ -48,7 +48,7 @@ def config() -> ml_collections.ConfigDict:
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
-    """A folder of TFDS datasets that holds 64 of the demo covers."""
+    """A TFDS data directory with 64 demo covers."""
     folder = tmp_path_factory.mktemp("datasets")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DemoCovers, "num_covers", 64)

@@ -1,6 +1,6 @@
-"""Draws a small collection of covers in the ImageFolder convention: python draw_collection.py DIR.
+"""Writes a small ImageFolder collection of covers: python draw_collection.py DIR.
 
-A few dozen pictures of every kind that collections hold, and a few that no one can use.
+It has a few dozen pictures of various modes, formats and sizes, and a few unusable entries.
 """
 
 import json

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-# Windows has neither of these modules.
+# Simulates Windows, which has neither fcntl nor resource.
 ON_WINDOWS = """
 import runpy
 import sys
@@ -20,7 +20,7 @@ runpy.run_module(sys.argv[0], run_name="__main__")
     "command",
     ["data_pipeline.scrape", "experiments.train", "experiments.sample", "experiments.evaluate"],
 )
-def test_windows_is_refused_in_one_line(command):
+def test_windows_gives_a_one_line_error(command):
     result = subprocess.run(
         [sys.executable, "-c", ON_WINDOWS, command],
         cwd=Path(__file__).parents[1],

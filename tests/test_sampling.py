@@ -24,7 +24,7 @@ IDENTITY = {"genres": list(GENRES), "fields": list(FIELDS), "years": [1950, 2025
 
 
 def random_state(config):
-    """A state of random numbers, without compiling what would draw them."""
+    """Returns a state of random numbers without compiling the initialisation."""
     shapes = jax.eval_shape(lambda: init_state(config, len(GENRES)))
     rng = np.random.default_rng(0)
     return jax.tree.map(lambda x: jnp.array(rng.normal(size=x.shape), x.dtype), shapes)
@@ -50,18 +50,18 @@ def run(config):
 
 
 def ask(run, **asked):
-    """Returns the album asked for, and the warnings."""
+    """Returns the requested album and the warnings."""
     warnings = []
     return run.album(**asked, warn=warnings.append), warnings
 
 
-def test_what_a_person_asks_becomes_an_album(run):
+def test_request_is_parsed_into_an_album(run):
     assert ask(run) == (Album(), [])
     asked = {"genres": ["Dub=0.5", "ambient"], "year": " 1988", "artist": "椎名林檎", "title": "🦆"}
     assert ask(run, **asked) == (Album({1: 0.5, 0: 1.0}, 1988, "椎名林檎", "🦆"), [])
 
 
-def test_a_year_outside_the_trained_ones_is_the_nearest_and_said(run):
+def test_year_out_of_range_is_clamped_with_a_warning(run):
     album, (warning,) = ask(run, year="1901")
     assert album.year == 1950
     assert "1950 to 2025; using 1950" in warning
@@ -69,13 +69,13 @@ def test_a_year_outside_the_trained_ones_is_the_nearest_and_said(run):
 
 
 @pytest.mark.parametrize("year", ["", "soon", "88", "-1988", "1988.5", "1_988", "1859", "2101"])
-def test_a_year_that_is_none_is_refused(run, year):
+def test_invalid_year_is_rejected(run, year):
     with pytest.raises(UserError, match=rf"the year must be from 1860 to 2100, not '{year}'"):
         ask(run, year=year)
 
 
 @pytest.mark.parametrize("field", ["artist", "title"])
-def test_a_blank_name_is_refused_and_a_long_one_is_cut(run, field):
+def test_blank_name_is_rejected_and_long_name_is_cut(run, field):
     for name in ("", " \t", "\u200b\x00"):
         with pytest.raises(UserError, match=rf"the {field} .* is blank; .*leave it out") as error:
             ask(run, **{field: name})
@@ -85,7 +85,7 @@ def test_a_blank_name_is_refused_and_a_long_one_is_cut(run, field):
     assert "64" in warning
 
 
-def test_a_run_refuses_what_it_was_not_trained_on(config):
+def test_fields_not_trained_on_are_rejected(config):
     run = make_run(config, conditions=("genres",))
     with pytest.raises(UserError, match="was trained on genre; it knows no year or title: leave"):
         ask(run, genres=["dub"], year="1988", title="Version")
@@ -93,7 +93,7 @@ def test_a_run_refuses_what_it_was_not_trained_on(config):
         ask(make_run(config, conditions=()), genres=["dub"])
 
 
-def test_a_cover_depends_on_its_album_the_seed_and_its_place_alone(run):
+def test_cover_depends_only_on_album_seed_and_index(run):
     dub, other = Album({1: 1.0}), Album({0: 1.0}, 1960, "King Echo", "Version")
     covers = run.sample([other] * 17 + [dub, dub], 1)  # two batches
     assert covers.shape == (19, 8, 8, 3)
@@ -116,7 +116,7 @@ def test_each_field_changes_the_cover(run):
     assert len(set(first)) == len(first)
 
 
-def test_conditions_weigh_what_they_did_at_the_checkpoint(config):
+def test_conditions_have_their_weight_at_the_checkpoint(config):
     start, end = (
         make_run(config, images_seen, conditions=("genres",), condition_ramp_kimg=0.3)
         for images_seen in (0, 300)
@@ -130,12 +130,12 @@ def test_conditions_weigh_what_they_did_at_the_checkpoint(config):
     np.testing.assert_array_equal(ramp_off.sample([Album({1: 1.0})], 0), dub[1])
 
 
-def test_an_unconditional_run_makes_covers(config):
+def test_unconditional_run_generates_covers(config):
     covers = make_run(config, conditions=()).sample([Album()] * 2, 0)
     assert (covers[0] != covers[1]).any()
 
 
-def test_a_run_directory_becomes_the_run_that_was_saved(config, tmp_path):
+def test_load_run_restores_the_saved_run(config, tmp_path):
     config.conditions = FIELDS
     with pytest.raises(UserError, match=r"experiments\.train"):
         load_run(tmp_path, pytest.fail)
@@ -155,7 +155,7 @@ def test_a_run_directory_becomes_the_run_that_was_saved(config, tmp_path):
 
 
 def cells(run, genre_counts=(3, 1, 2)):
-    """The covers of a sample grid by row and column, and the width that the labels take."""
+    """Returns the covers of a sample grid by row and column, and the width of the labels."""
     picture = sample_grid(run, genre_counts)
     side, columns = 64 + MARGIN, run.config.grid_columns
     pixels = np.asarray(picture)[MARGIN:]
@@ -171,7 +171,7 @@ def cells(run, genre_counts=(3, 1, 2)):
 
 
 @pytest.mark.parametrize("fields", [("genres",), ("genres", "year"), ("year",)])
-def test_rows_of_the_grid_are_genres_or_years_and_columns_latents(config, fields):
+def test_grid_rows_are_genres_or_years_and_columns_are_latents(config, fields):
     run = make_run(config, conditions=fields)
     rows, labels = cells(run)
     assert len(rows) == (len(GENRES) if "genres" in fields else GRID_ROWS)
@@ -182,7 +182,7 @@ def test_rows_of_the_grid_are_genres_or_years_and_columns_latents(config, fields
     assert rows[0] == [cover.tobytes() for cover in enlarged]
 
 
-def test_the_grid_shows_the_most_frequent_genres(config):
+def test_grid_shows_the_most_frequent_genres(config):
     run = make_run(config, conditions=("genres",))
     many = dataclasses.replace(run, genres=tuple(f"genre {i}" for i in range(GRID_ROWS + 2)))
     width = {"genres": jnp.ones((GRID_ROWS + 2, config.latent_size))}
@@ -196,13 +196,13 @@ def test_the_grid_shows_the_most_frequent_genres(config):
 
 
 @pytest.mark.parametrize("fields", [(), ("artist", "title")])
-def test_without_genres_and_years_each_cover_of_the_grid_has_its_own_latent(config, fields):
+def test_grid_without_genres_or_years_has_one_latent_per_cover(config, fields):
     rows, labels = cells(make_run(config, conditions=fields))
     assert labels == 0
     assert len({cover for row in rows for cover in row}) == 2 * GRID_ROWS
 
 
-def test_a_network_with_batch_norm_makes_a_cover_whatever_is_beside_it(config):
+def test_batch_norm_cover_does_not_depend_on_the_batch(config):
     run = make_run(config, gan="dcgan", conditions=())
     variances = jax.tree.map(np.abs, run.variables["batch_stats"])
     run = dataclasses.replace(run, variables=run.variables | {"batch_stats": variances})
@@ -212,7 +212,7 @@ def test_a_network_with_batch_norm_makes_a_cover_whatever_is_beside_it(config):
     assert (together[0] != together[2]).any()
 
 
-def test_drawing_compiles_what_was_lowered_for_its_memory(config, caplog):
+def test_sampling_reuses_the_program_of_lower_draw(config, caplog):
     run = make_run(config, conditions=("genres",), latent_size=9)  # compiled in no other test
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     variables = jax.device_put(run.variables, device)
@@ -222,7 +222,7 @@ def test_drawing_compiles_what_was_lowered_for_its_memory(config, caplog):
     assert sum("XLA compilation of jit(_draw)" in m for m in caplog.messages) == 1
 
 
-def test_sampling_needs_nothing_that_trains():
+def test_sampling_does_not_import_training_code():
     code = "import sys, dac.sampling; print(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -238,7 +238,7 @@ def test_sampling_needs_nothing_that_trains():
     assert not [name for name in modules if name.startswith(unwanted)]
 
 
-def test_the_lines_of_python_in_the_readme_run(config, tmp_path):
+def test_readme_python_example_runs(config, tmp_path):
     config.conditions = ("genres",)
     identity = IDENTITY | {"genres": ["dub", "punk", "jazz"]}
     write_run(tmp_path, claim_workdir(tmp_path, config, identity))

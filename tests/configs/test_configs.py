@@ -20,7 +20,7 @@ def get_config(name, variant):
 
 @pytest.mark.parametrize("variant", ["", "demo", "cpu"])
 @pytest.mark.parametrize("name", NAMES)
-def test_each_config_is_possible_and_has_a_run_directory_of_its_own(name, variant):
+def test_each_config_is_valid_and_has_its_own_run_directory(name, variant):
     config = get_config(name, variant)
     check_config(config)
     assert config.name == "_".join(filter(None, (name, variant)))
@@ -30,8 +30,8 @@ def test_each_config_is_possible_and_has_a_run_directory_of_its_own(name, varian
 
 
 @pytest.mark.parametrize("gpus", [1, 2, 4, 8])
-def test_the_papers_batches_can_be_shared_by_so_many_gpus(gpus):
-    """At 1024x1024, in groups of 4; the rates grow with the batches where those are small."""
+def test_official_batch_sizes_divide_over_gpus(gpus):
+    """At 1024x1024; each GPU's share is a multiple of 4, the group size of minibatch stddev."""
     config = progan.get_config(f"{gpus}gpus" if gpus > 1 else "")
     config.resolution = 1024
     run = phases(config)
@@ -47,7 +47,7 @@ def test_the_papers_batches_can_be_shared_by_so_many_gpus(gpus):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_demo_of_each_config_trains_shrunken(name, tmp_path, data_dir):
+def test_shrunk_demo_of_each_config_trains(name, tmp_path, data_dir):
     config = get_config(name, "demo")
     config.update({"resolution": 8, "fmap_base": 16, "fmap_max": 8, "latent_size": 8})
     config.update({"batch_sizes": (8, 8), "learning_rates": config.learning_rates[:2]})
@@ -62,7 +62,7 @@ def test_the_demo_of_each_config_trains_shrunken(name, tmp_path, data_dir):
 
 
 @pytest.mark.parametrize("name", ["progan_genre", "progan_full"])
-def test_few_covers_are_augmented_and_the_run_says_so(name, tmp_path, data_dir):
+def test_augmentation_of_few_covers_is_logged(name, tmp_path, data_dir):
     config = get_config(name, "cpu")
     config.update({"resolution": 4, "fmap_base": 16, "fmap_max": 8, "latent_size": 8})
     config.update({"stable_kimg": (0.032,), "tick_kimg": 1.0, "checkpoint_kimg": 1.0})

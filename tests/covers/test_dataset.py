@@ -26,7 +26,7 @@ def dataset(path):
     return CoverDataset(path, memory_gib=1.0)
 
 
-def test_it_holds_the_covers_and_what_is_known_of_them(dataset):
+def test_dataset_has_all_covers_and_their_metadata(dataset):
     assert len(dataset) == 64
     albums = {(a.year, a.artist, a.title): a for a in map(dataset.album, range(64))}
     drawn = [album_of(i) for i in range(64)]
@@ -44,11 +44,11 @@ def test_it_holds_the_covers_and_what_is_known_of_them(dataset):
     assert dataset.known_fields == FIELDS
 
 
-def test_the_covers_of_a_moment_are_a_function_of_the_clock(path, dataset):
+def test_indices_depend_only_on_seed_and_clock(path, dataset):
     indices = dataset.indices(1, 100, 16)
-    dataset.indices(1, 5000, 8)  # what was asked before does not matter
+    dataset.indices(1, 5000, 8)  # earlier calls do not matter
     np.testing.assert_array_equal(CoverDataset(path, 1.0).indices(1, 100, 16), indices)
-    # Nor does how the sequence is cut into batches, or where a pass over the dataset ends.
+    # Nor do batch sizes or the end of an epoch.
     parts = [dataset.indices(1, start, 4) for start in (100, 104, 108, 112)]
     np.testing.assert_array_equal(np.concatenate(parts), indices)
     np.testing.assert_array_equal(
@@ -57,7 +57,7 @@ def test_the_covers_of_a_moment_are_a_function_of_the_clock(path, dataset):
     )
 
 
-def test_each_pass_shows_every_cover_once_in_another_order(dataset):
+def test_each_epoch_is_a_different_permutation(dataset):
     first, second, other_seed = (
         dataset.indices(seed, start, 64).tolist() for seed, start in ((0, 0), (0, 64), (1, 0))
     )
@@ -66,7 +66,7 @@ def test_each_pass_shows_every_cover_once_in_another_order(dataset):
     assert first != other_seed
 
 
-def test_a_batch_has_covers_with_what_is_known_of_them(dataset):
+def test_batch_has_images_and_encoded_conditions(dataset):
     indices = np.array([5, 0, 63])
     batch = dataset.batch(indices, 16, FIELDS)
     np.testing.assert_array_equal(batch.pop("image"), dataset.images(indices, 16))
@@ -77,7 +77,7 @@ def test_a_batch_has_covers_with_what_is_known_of_them(dataset):
     assert set(dataset.batch(indices, 8, ())) == {"image"}
 
 
-def test_too_large_for_memory_gives_the_same_covers(path, dataset):
+def test_dataset_read_from_disk_gives_the_same_covers(path, dataset):
     streamed = CoverDataset(path, memory_gib=0.0)
     indices = np.array([5, 0, 63])
     np.testing.assert_array_equal(streamed.images(indices, 16), dataset.images(indices, 16))
@@ -87,10 +87,10 @@ def test_too_large_for_memory_gives_the_same_covers(path, dataset):
 
 
 class Covers(tfds.core.GeneratorBasedBuilder):
-    """Covers of which little is known, or only what can't be read."""
+    """A dataset whose metadata is missing or blank, except for one artist."""
 
     VERSION = tfds.core.Version("1.0.0")
-    code_path = Path(__file__)  # or TFDS looks for it with a package that may be missing
+    code_path = Path(__file__)  # without it TFDS needs a package that may be missing
 
     def __init__(self, data_dir):
         super().__init__(data_dir=data_dir, file_format="array_record")
@@ -112,7 +112,7 @@ class Covers(tfds.core.GeneratorBasedBuilder):
             yield i, known | album
 
 
-def test_what_is_not_known_stays_unknown_and_cannot_be_learned(tmp_path):
+def test_missing_metadata_is_unknown(tmp_path):
     builder = Covers(tmp_path)
     builder.download_and_prepare()
     dataset = CoverDataset(builder.data_path, 1.0)
@@ -123,11 +123,11 @@ def test_what_is_not_known_stays_unknown_and_cannot_be_learned(tmp_path):
     assert dataset.known_fields == ("artist",)
 
 
-def test_find_takes_the_smallest_size_that_is_large_enough(tmp_path):
+def test_find_dataset_takes_the_smallest_sufficient_size(tmp_path):
     for name in ("64/1.0.0", "256/1.0.0", "256/1.2.0", "256/1.10.0", "512/2.0.0"):
         (tmp_path / "album_covers" / name).mkdir(parents=True)
         (tmp_path / "album_covers" / name / "dataset_info.json").touch()
-    (tmp_path / "album_covers" / "128" / "1.0.0").mkdir(parents=True)  # not finished
+    (tmp_path / "album_covers" / "128" / "1.0.0").mkdir(parents=True)  # an incomplete build
     root = tmp_path / "album_covers"
     assert find_dataset(tmp_path, "album_covers", 64) == root / "64/1.0.0"
     assert find_dataset(tmp_path, "album_covers", 65) == root / "256/1.10.0"
@@ -142,7 +142,7 @@ def build(folder, covers, monkeypatch):
     return builder.data_path
 
 
-def test_a_corrupt_record_is_reported_with_the_way_out(tmp_path, monkeypatch):
+def test_corrupt_record_error_suggests_a_rebuild(tmp_path, monkeypatch):
     path = build(tmp_path, 8, monkeypatch)
     (records,) = path.glob("*.array_record-*")
     content = bytearray(records.read_bytes())
@@ -153,7 +153,7 @@ def test_a_corrupt_record_is_reported_with_the_way_out(tmp_path, monkeypatch):
         CoverDataset(path, 1.0).images(np.arange(8), 8)
 
 
-def test_an_empty_dataset_is_reported(tmp_path, monkeypatch):
+def test_empty_dataset_is_rejected(tmp_path, monkeypatch):
     path = build(tmp_path, 4, monkeypatch)
     info = path / "dataset_info.json"
     info.write_text(re.sub(r'"shardLengths": \[\s*"4"', '"shardLengths": ["0"', info.read_text()))

@@ -24,7 +24,7 @@ def describe(folder: Path, *lines) -> None:
 
 
 def build(folder: Path, data_dir: Path, config: str | None = None, **options) -> AlbumCovers:
-    """Builds, and reads back from the files alone."""
+    """Builds the dataset and opens it from its files."""
     builder = AlbumCovers(config=config, data_dir=data_dir)
     options["manual_dir"] = folder
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(**options))
@@ -32,7 +32,7 @@ def build(folder: Path, data_dir: Path, config: str | None = None, **options) ->
 
 
 def read_back(builder: tfds.core.DatasetBuilder) -> dict[str, dict]:
-    """Returns the examples of a dataset by album."""
+    """Returns the examples of a dataset by album ID."""
     return {example["album_id"].decode(): example for example in builder.as_data_source("train")}
 
 
@@ -48,7 +48,7 @@ def folder(tmp_path):
     return path
 
 
-def test_a_cover_is_read_back_with_its_metadata(folder, tmp_path):
+def test_cover_and_metadata_are_read_back(folder, tmp_path):
     draw(folder, "a.png", GREEN)
     describe(
         folder,
@@ -73,7 +73,7 @@ def test_a_cover_is_read_back_with_its_metadata(folder, tmp_path):
     assert example["title"] == b"Title"
 
 
-def test_missing_fields_stay_missing(folder, tmp_path):
+def test_missing_and_blank_fields_are_read_back_as_missing(folder, tmp_path):
     for name in ("bare", "null", "empty", "full"):
         draw(folder, f"{name}.png")
     describe(
@@ -94,7 +94,7 @@ def test_missing_fields_stay_missing(folder, tmp_path):
     assert examples["full"]["genres_known"]
 
 
-def test_vocabulary_is_sorted_and_stored(folder, tmp_path):
+def test_genre_vocabulary_is_sorted_and_stored(folder, tmp_path):
     for index, genre in enumerate(["Rock", "dub ", "rock", *"76543210"]):
         draw(folder, f"{index}.png")
         line = json.dumps({"file_name": f"{index}.png", "genres": [genre]})
@@ -106,7 +106,7 @@ def test_vocabulary_is_sorted_and_stored(folder, tmp_path):
     assert (genres["0"], genres["1"], genres["2"], genres["3"]) == ([9], [8], [9], [7])
 
 
-def test_a_collection_without_genres_builds(folder, tmp_path):
+def test_collection_without_genres_builds(folder, tmp_path):
     draw(folder, "a.png")
     describe(folder, {"file_name": "a.png"})
     builder = build(folder, tmp_path)
@@ -114,7 +114,7 @@ def test_a_collection_without_genres_builds(folder, tmp_path):
     assert not read_back(builder)["a"]["genres_known"]
 
 
-def test_what_cannot_be_used_is_listed_and_counted_and_the_build_goes_on(folder, tmp_path):
+def test_unusable_entries_are_skipped_listed_and_counted(folder, tmp_path):
     draw(folder, "good.png", GREEN)
     draw(folder, "last.png", BLUE)
     (folder / "empty.jpg").touch()
@@ -174,7 +174,7 @@ def test_upscaled_covers_are_counted(folder, tmp_path):
     assert builder.info.metadata["covers"] == 3
 
 
-def test_sizes(folder, tmp_path):
+def test_builder_configs_and_image_sizes(folder, tmp_path):
     draw(folder, "a.png", size=(300, 300))
     describe(folder, {"file_name": "a.png"})
     assert list(AlbumCovers.builder_configs) == ["64", "128", "256", "512"]
@@ -185,7 +185,7 @@ def test_sizes(folder, tmp_path):
     assert builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD
 
 
-def test_the_dataset_does_not_depend_on_the_order_of_the_lines(folder, tmp_path):
+def test_dataset_does_not_depend_on_line_order(folder, tmp_path):
     lines = [{"file_name": f"{index}.png"} for index in range(150)]  # More than one chunk.
     for index, line in enumerate(lines):
         draw(folder, line["file_name"], (index, 0, 0), (8, 8))
@@ -217,7 +217,7 @@ def test_beam_builds_the_same_dataset(folder, tmp_path):
         return list(builder.as_data_source("train", decoders={"image": tfds.decode.SkipDecoding()}))
 
     def texts(builder):
-        """Returns the contents of all files but those of the examples."""
+        """Returns the contents of all files except the examples."""
         files = Path(builder.data_dir).iterdir()
         return {file.name: file.read_text() for file in files if "array_record" not in file.name}
 
@@ -233,14 +233,14 @@ def test_beam_builds_the_same_dataset(folder, tmp_path):
             "duplicate_file",
             "not_a_picture",
         }
-        if shards is None:  # Where shards end is up to TFDS, and in `dataset_info.json`.
+        if shards is None:  # TFDS chooses shard boundaries, which are in `dataset_info.json`.
             assert texts(other) == texts(plain)
     (folder / "metadata.jsonl").write_text("{malformed")
     with pytest.raises(ValueError, match=r"No usable cover in .*1 malformed_json"):
         build(folder, tmp_path / "none", **beam)
 
 
-def test_a_capped_build_keeps_its_counts(folder, tmp_path):
+def test_build_with_max_examples_keeps_its_counts(folder, tmp_path):
     for name in ("a", "b", "c"):
         draw(folder, f"{name}.png")
     describe(folder, "[]", *({"file_name": f"{name}.png"} for name in ("a", "b", "c")))
@@ -250,7 +250,7 @@ def test_a_capped_build_keeps_its_counts(folder, tmp_path):
     assert [line["reason"] for line in skipped_lines(builder)] == ["not_an_object"]
 
 
-def test_make_example_gives_an_example_or_a_reason(folder):
+def test_make_example_returns_an_example_or_a_skip_reason(folder):
     draw(folder, "a.png")
     (folder / "b.png").write_text("no picture")
     describe(folder, {"file_name": "a.png", "genres": ["dub"]}, {"file_name": "b.png"})
@@ -265,7 +265,7 @@ def test_make_example_gives_an_example_or_a_reason(folder):
     assert make_example(good, 128) == Skipped("a.png", 1, "unreadable")
 
 
-def test_lines_are_read_as_their_examples_are_made(folder):
+def test_make_examples_reads_lines_lazily(folder):
     draw(folder, "a.png")
     describe(folder, {"file_name": "a.png"}, {"file_name": "gone.png"})
     lines = list(read_folder(folder))
@@ -275,7 +275,7 @@ def test_lines_are_read_as_their_examples_are_made(folder):
     assert made == [make_example(line, 64) for line in lines] * 500
 
 
-def test_errors_name_the_way_out(folder, tmp_path):
+def test_errors_say_what_to_do(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"--manual_dir=.*metadata\.jsonl.*file_name"):
         build(tmp_path / "nowhere", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"--manual_dir=.*metadata\.jsonl.*file_name"):

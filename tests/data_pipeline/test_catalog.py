@@ -40,7 +40,7 @@ def add(catalog, *albums, artists=(), genre="dub", after=None):
 
 
 def stored(catalog, *covers, data=b"1"):
-    """Notes covers as stored, without files."""
+    """Marks covers as stored, without writing files."""
     results = [(c, Stored(f"images/00/{c.key}.jpg", len(data), 9, 9, data)) for c in covers]
     catalog.store_covers(results)
 
@@ -51,7 +51,7 @@ def lines(catalog):
     return {line["album_id"]: line for line in map(json.loads, text.splitlines())}
 
 
-def test_an_album_of_several_lists_is_one_with_all_genres_and_what_each_told(catalog):
+def test_album_in_several_lists_is_merged(catalog):
     artist = Artist("x", "X", genres=("ska",))
     add(catalog, Album("a", title="A", genres=("dub",), artists=("x",)), artists=[artist])
     add(catalog, Album("a", artist="X", release_year=1979, genres=("punk",)), genre="punk")
@@ -68,7 +68,7 @@ def test_an_album_of_several_lists_is_one_with_all_genres_and_what_each_told(cat
     }
 
 
-def test_the_same_bytes_are_kept_and_marked(catalog):
+def test_identical_covers_are_kept_and_marked(catalog):
     add(catalog, *(Album(key, genres=("dub",)) for key in "abcd"))
     a, b, c, d = catalog.waiting_covers(0, 9, False)
     stored(catalog, b, data=b"same")
@@ -82,7 +82,7 @@ def test_the_same_bytes_are_kept_and_marked(catalog):
     }
 
 
-def test_genres_with_the_shortest_progress_come_first_and_none_twice(catalog):
+def test_least_read_list_comes_first_and_busy_ones_are_skipped(catalog):
     catalog.ask(["a", "b"])
     first = catalog.next_listing(())
     catalog.store_page(first, Page(next=100, total=300), {})
@@ -96,7 +96,7 @@ def test_genres_with_the_shortest_progress_come_first_and_none_twice(catalog):
     assert catalog.next_listing({*busy, ("genres", first.id)}) is None
 
 
-def test_what_may_end_better_is_tried_again_later_each_time_and_not_for_ever(catalog):
+def test_retries_back_off_and_end(catalog):
     add(catalog, Album("a", genres=("dub",)))
     waits = []
     for _ in range(5):
@@ -113,7 +113,7 @@ def test_what_may_end_better_is_tried_again_later_each_time_and_not_for_ever(cat
     assert [wait and round(wait / 3600) for wait in waits] == [1, 2, 4, 8, None]
 
 
-def test_a_clock_that_was_set_back_holds_up_no_retry_and_no_pause(catalog):
+def test_clock_set_back_does_not_prolong_retries_or_pauses(catalog):
     add(catalog, Album("a", genres=("dub",)))
     (cover,) = catalog.waiting_covers(0, 9, False)
     catalog.store_covers([(cover, Failure("timeout", True))])
@@ -129,7 +129,7 @@ def test_a_clock_that_was_set_back_holds_up_no_retry_and_no_pause(catalog):
     assert 0 < catalog.pauses()["a.example"] <= 30
 
 
-def test_only_what_is_asked_for_is_retried(catalog):
+def test_retry_failed_retries_only_the_given_reason(catalog):
     add(catalog, *(Album(key, genres=("dub",)) for key in "abc"))
     a, b, c = catalog.waiting_covers(0, 9, False)
     catalog.store_covers([(a, Failure("timeout", True)), (b, Failure("no_cover", False))])
@@ -142,7 +142,7 @@ def test_only_what_is_asked_for_is_retried(catalog):
     assert catalog.waiting_covers(0, 9, True) == [a, b]
 
 
-def test_covers_that_are_gone_from_the_disk_are_put_back(catalog):
+def test_covers_missing_from_disk_are_queued_again(catalog):
     add(catalog, *(Album(key, genres=("dub",)) for key in "abc"))
     covers = catalog.waiting_covers(0, 9, False)
     stored(catalog, *covers, data=b"1234")
@@ -154,7 +154,7 @@ def test_covers_that_are_gone_from_the_disk_are_put_back(catalog):
     assert list(lines(catalog)) == ["a"]
 
 
-def test_a_cover_that_was_lost_and_came_again_is_not_its_own_double(catalog):
+def test_refetched_cover_is_not_a_duplicate_of_its_lost_copy(catalog):
     add(catalog, *(Album(key, genres=("dub",)) for key in "ab"))
     stored(catalog, *catalog.waiting_covers(0, 9, False), data=b"same")
     assert catalog.check_files() == 2  # there are no files
@@ -168,7 +168,7 @@ def test_a_cover_that_was_lost_and_came_again_is_not_its_own_double(catalog):
     }
 
 
-def test_covers_of_years_that_are_not_wanted_wait_and_fail_no_more(catalog):
+def test_covers_outside_the_years_are_not_fetched_or_retried(catalog):
     albums = (
         Album(key, release_year=year) for key, year in (("a", 1960), ("b", 1990), ("c", None))
     )
@@ -185,7 +185,7 @@ def test_covers_of_years_that_are_not_wanted_wait_and_fail_no_more(catalog):
     assert len(catalog.waiting_covers(0, 9, False)) == 3
 
 
-def test_names_of_any_kind_come_out_as_they_went_in(catalog):
+def test_special_characters_in_names_are_preserved(catalog):
     name = 'ночь "夜" \\ 🎷 \u202e\'; DROP TABLE albums; --'
     add(catalog, Album("a", title=name, artist=name, genres=(name,)), genre=name)
     stored(catalog, *catalog.waiting_covers(0, 9, False))
@@ -204,7 +204,7 @@ OPERATIONS = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(OPERATIONS)
-def test_tallies_are_what_counting_gives(tmp_path_factory, operations):
+def test_tallies_equal_counts(tmp_path_factory, operations):
     folder = tmp_path_factory.mktemp("collection")
     with closing(Catalog(folder, "musicbrainz")) as catalog:
         catalog.ask(["a", "b", "c"])
@@ -246,21 +246,21 @@ def test_tallies_are_what_counting_gives(tmp_path_factory, operations):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda file: file.write_text("what is this, it is no database at all"), "cannot be read"),
         (lambda file: sqlite3.connect(file).execute("CREATE TABLE t (x)").connection.close(), "no"),
     ],
 )
-def test_a_file_that_is_no_catalogue_is_left_alone(tmp_path, make, said):
+def test_file_that_is_not_a_catalog_is_left_alone(tmp_path, make, message):
     make(tmp_path / CATALOG_FILE)
     before = (tmp_path / CATALOG_FILE).read_bytes()
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         Catalog(tmp_path, "musicbrainz")
     assert (tmp_path / CATALOG_FILE).read_bytes() == before
 
 
-def test_two_crawls_at_a_time_and_two_sources_are_refused(catalog):
+def test_concurrent_crawl_and_second_source_are_rejected(catalog):
     with pytest.raises(UserError, match="another process"):
         Catalog(catalog.folder, "musicbrainz")
     catalog.close()

@@ -1,4 +1,4 @@
-"""The demo covers: the same every time, filled in, told apart by genre and by year."""
+"""Tests that demo covers are deterministic, complete, and recognizable by genre and year."""
 
 import subprocess
 import sys
@@ -33,28 +33,28 @@ def albums():
 
 @pytest.fixture(scope="module")
 def single(albums):
-    """Albums of one genre and their covers, `[800, 32, 32, 3]`."""
+    """Albums with a single genre, and their covers, `[800, 32, 32, 3]`."""
     chosen = [album for album in albums if len(album.genres) == 1][:800]
     return chosen, np.stack([pixels(album) for album in chosen])
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """The records of 24 covers, built in a process of its own and read back here."""
+    """The records of 24 covers, built in a subprocess and read back here."""
     data_dir = tmp_path_factory.mktemp("tfds")
     subprocess.run([sys.executable, "-c", BUILD, str(data_dir)], check=True, timeout=120)
     builder = tfds.builder_from_directory(data_dir / "demo_covers" / str(DemoCovers.VERSION))
     return builder.as_data_source("train")
 
 
-def test_a_cover_is_a_function_of_its_index():
+def test_cover_depends_only_on_its_index():
     forwards = [drawing.draw_cover(album_of(i)).tobytes() for i in range(16)]
     backwards = [drawing.draw_cover(album_of(i)).tobytes() for i in reversed(range(16))]
     assert forwards == backwards[::-1]
     assert len(set(forwards)) == 16
 
 
-def test_a_seed_gives_another_discography_and_another_drawing():
+def test_seed_changes_albums_and_drawings():
     assert [album_of(i, seed=1) for i in range(8)] != [album_of(i) for i in range(8)]
     album = album_of(0)
     assert drawing.draw_cover(album, seed=1).tobytes() != drawing.draw_cover(album).tobytes()
@@ -68,7 +68,7 @@ def test_every_field_of_every_album_is_filled(albums):
     assert any(not album.artist.isascii() for album in albums)
 
 
-def test_genres_are_eight_evenly_drawn_and_sometimes_two(albums):
+def test_eight_genres_are_evenly_drawn_and_some_albums_have_two(albums):
     assert len(GENRES) == 8
     assert set(layouts.STYLES) == set(GENRES)
     assert all(len(set(album.genres)) == len(album.genres) for album in albums)
@@ -78,7 +78,7 @@ def test_genres_are_eight_evenly_drawn_and_sometimes_two(albums):
     assert min(counts) > 400
 
 
-def test_every_name_can_be_written(albums):
+def test_every_character_of_every_name_can_be_drawn(albums):
     for album in albums:
         for char in unicodedata.normalize("NFD", album.artist + album.title):
             assert char.isascii() or char in canvas.MARKS, f"{char!r} of {album}"
@@ -93,13 +93,13 @@ def test_accents_are_drawn(plain, accented):
         page = canvas.Canvas((0, 0, 0))
         page.text(words, (50, 50), 15, (255, 255, 255))
         pictures.append(np.asarray(page.image, int))
-    # The letters stay where they were; above them there is more.
+    # The letters are in the same place, with accents above them.
     assert (pictures[1] >= pictures[0]).all()
     assert (pictures[1] > pictures[0]).any()
 
 
 @pytest.mark.parametrize("upwards", [False, True])
-def test_words_stay_within_their_width(upwards):
+def test_text_stays_within_its_width(upwards):
     page = canvas.Canvas((0, 0, 0))
     page.text("A VERY LONG NAME INDEED", (50, 50), 20, (255,) * 3, width=60, upwards=upwards)
     inked = np.nonzero(np.asarray(page.image).any(axis=(1 if upwards else 0, 2)))[0]
@@ -108,7 +108,7 @@ def test_words_stay_within_their_width(upwards):
 
 
 @pytest.mark.parametrize("genre", GENRES)
-def test_names_are_on_most_covers_but_not_on_all(genre):
+def test_only_some_covers_show_the_name(genre):
     def cover(index: int, artist: str) -> bytes:
         album = Album(f"test-{index}", (genre,), 2025, artist, "Title")
         return drawing.draw_cover(album).tobytes()
@@ -117,7 +117,7 @@ def test_names_are_on_most_covers_but_not_on_all(genre):
     assert 0.35 < lettered < 0.85
 
 
-def test_genres_are_told_apart_at_16_pixels(single):
+def test_genres_are_recognizable_at_16x16(single):
     albums, covers = single
     flat = covers.reshape(-1, 16, 2, 16, 2, 3).mean(axis=(2, 4)).reshape(len(covers), -1)
     genre = np.array([GENRES.index(album.genres[0]) for album in albums])
@@ -127,7 +127,7 @@ def test_genres_are_told_apart_at_16_pixels(single):
     assert (distances.argmin(axis=1) == genre[asked]).mean() >= 0.97
 
 
-def test_the_year_is_read_within_ten_years(single):
+def test_year_is_recognizable_within_ten_years(single):
     albums, covers = single
     flat = covers.reshape(len(covers), -1)
     year = np.array([album.release_year for album in albums]) - 1987.5
@@ -142,7 +142,7 @@ def test_the_year_is_read_within_ten_years(single):
     assert (error <= 10).mean() >= 0.9
 
 
-def test_a_blend_has_one_genres_layout_in_the_others_colours():
+def test_cover_of_two_genres_has_the_colours_of_the_second():
     def mean_colour(*genres: str) -> np.ndarray:
         return pixels(Album("test", genres, 2010, "Artist", "Title")).mean(axis=(0, 1))
 
@@ -153,15 +153,15 @@ def test_a_blend_has_one_genres_layout_in_the_others_colours():
 
 
 @pytest.mark.parametrize("genre", GENRES)
-def test_blacks_pale_steadily_with_age(genre):
-    # One drawing, printed in each decade.
+def test_blacks_fade_with_age(genre):
+    # The same drawing in each decade.
     years = range(1950, 2021, 10)
     covers = [pixels(Album("test", (genre,), year, "Artist", "Title")) for year in years]
     darkest = [np.quantile(cover.mean(axis=-1), 0.05) for cover in covers]
     assert np.corrcoef(years, darkest)[0, 1] < -0.9
 
 
-def test_records_hold_what_was_drawn(source):
+def test_records_match_albums_and_drawings(source):
     assert len(source) == 24
     records = {record["album_id"].decode(): record for record in source}
     for index in range(24):
@@ -175,7 +175,7 @@ def test_records_hold_what_was_drawn(source):
         assert record["title"].decode() == album.title
 
 
-def test_the_dataset_tells_its_genres(source):
+def test_dataset_features_list_the_genres(source):
     features = source.dataset_info.features
     assert features["genres"].feature.names == list(GENRES)
     assert features["image"].shape == (drawing.SIZE, drawing.SIZE, 3)

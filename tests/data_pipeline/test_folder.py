@@ -11,7 +11,7 @@ from data_pipeline.folder import CoverRecord, Skipped, normalize_genre, read_fol
 
 @pytest.fixture
 def collection(tmp_path):
-    """A folder with the files a.jpg, b.jpg and sub/a.jpg, beside a secret that is not in it."""
+    """A folder with the files a.jpg, b.jpg and sub/a.jpg; secret.jpg is outside it."""
     folder = tmp_path / "covers"
     (folder / "sub").mkdir(parents=True)
     for name in ("a.jpg", "b.jpg", "sub/a.jpg", "../secret.jpg"):
@@ -20,7 +20,7 @@ def collection(tmp_path):
 
 
 def read(folder, *lines) -> list[CoverRecord | Skipped]:
-    """Reads a collection of these lines: objects to be written as JSON, or bytes as they are."""
+    """Reads a collection with these lines: objects are written as JSON, bytes unchanged."""
     encoded = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
     (folder / "metadata.jsonl").write_bytes(b"\n".join(encoded))
     return list(read_folder(folder))
@@ -53,7 +53,7 @@ def test_every_field_is_read(collection):
     )
 
 
-def test_missing_fields_stay_missing(collection):
+def test_absent_null_and_blank_fields_are_missing(collection):
     missing = CoverRecord(str((collection / "a.jpg").resolve()), "a.jpg", 1, "a")
     assert (missing.genres, missing.release_year, missing.artist, missing.title) == (
         (),
@@ -117,25 +117,25 @@ def test_genres(collection, value, expected):
     assert read_one(collection, genres=value).genres == expected
 
 
-def test_text_is_one_clean_line(collection):
+def test_text_is_normalized_to_one_line(collection):
     record = read_one(collection, artist=" Sigur  Ro\u0301s\n", title="a\ud800\x07b")
     assert record.artist == "Sigur R\u00f3s"
     assert record.title == "a b"
     assert read_one(collection, artist=7, title=["x"]).artist is None
 
 
-def test_album_id_defaults_to_the_stem_then_to_the_whole_name(collection):
+def test_album_id_defaults_to_the_stem_then_to_the_file_name(collection):
     lines = [{"file_name": name} for name in ("a.jpg", "sub/a.jpg", "b.jpg")]
     lines[2]["album_id"] = 12
     assert [record.album_id for record in read(collection, *lines)] == ["a", "sub/a.jpg", "12"]
 
 
 @pytest.mark.parametrize("value", [True, 1.5, ["x"], {}, " \n", "\ud800"])
-def test_senseless_album_id_counts_as_missing(collection, value):
+def test_invalid_album_id_counts_as_missing(collection, value):
     assert read_one(collection, album_id=value).album_id == "a"
 
 
-def test_the_first_of_duplicates_counts(collection):
+def test_first_of_duplicates_is_kept(collection):
     first, same_file, same_album = read(
         collection,
         {"file_name": "a.jpg", "album_id": "1"},
@@ -190,7 +190,7 @@ def test_unusable_lines_are_skipped_with_a_reason(collection, line, reason):
         ("pipe", "not_a_file"),
     ],
 )
-def test_only_files_inside_the_folder_are_named(collection, file_name, reason):
+def test_unreadable_files_and_files_outside_the_folder_are_skipped(collection, file_name, reason):
     (collection.parent / "covers-of-others").mkdir()
     (collection.parent / "covers-of-others" / "a.jpg").touch()
     (collection / "escape.jpg").symlink_to("../secret.jpg")
@@ -201,7 +201,7 @@ def test_only_files_inside_the_folder_are_named(collection, file_name, reason):
     assert read(collection, {"file_name": file_name}) == [Skipped(file_name, 1, reason)]
 
 
-def test_links_within_the_folder_and_to_the_folder_are_followed(collection):
+def test_links_inside_and_to_the_folder_are_followed(collection):
     (collection / "link.jpg").symlink_to("sub/a.jpg")
     (collection.parent / "shortcut").symlink_to("covers")
     (record,) = read(collection.parent / "shortcut", {"file_name": "link.jpg"})
@@ -209,14 +209,14 @@ def test_links_within_the_folder_and_to_the_folder_are_followed(collection):
     assert record.album_id == "link"
 
 
-def test_byte_order_mark_carriage_returns_and_blank_lines(collection):
+def test_byte_order_mark_carriage_returns_and_blank_lines_are_accepted(collection):
     records = read(
         collection, b'\xef\xbb\xbf{"file_name": "a.jpg"}\r', b"", b" \r", b'{"file_name": "b.jpg"}'
     )
     assert [(record.album_id, record.line) for record in records] == [("a", 1), ("b", 4)]
 
 
-def test_missing_folder_and_missing_metadata_name_the_way_out(tmp_path):
+def test_missing_folder_and_metadata_errors_explain_the_format(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"No such folder: .*nowhere.*file_name") as caught:
         list(read_folder(tmp_path / "nowhere"))
     assert "\n" not in str(caught.value)
@@ -224,7 +224,8 @@ def test_missing_folder_and_missing_metadata_name_the_way_out(tmp_path):
         list(read_folder(tmp_path))
 
 
-# Each example writes its own metadata.jsonl; disks, and a first list of all characters, are slow.
+# Each example writes a new metadata.jsonl, so the fixture can be shared. Disks are slow, and so is
+# Hypothesis's first use of its character tables.
 relaxed = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -248,7 +249,7 @@ fields = st.fixed_dictionaries(
 
 @settings(relaxed, max_examples=150)
 @given(lines=st.lists(fields, max_size=4))
-def test_any_json_in_any_field_gives_a_sound_record_or_a_reason(collection, lines):
+def test_any_json_gives_a_valid_record_or_a_skip_reason(collection, lines):
     results = read(collection, *lines)
     assert [result.line for result in results] == list(range(1, len(lines) + 1))
     records = [result for result in results if isinstance(result, CoverRecord)]
@@ -264,14 +265,14 @@ def test_any_json_in_any_field_gives_a_sound_record_or_a_reason(collection, line
 
 @settings(relaxed)
 @given(line=st.binary() | st.text(string.printable).map(str.encode))
-def test_any_bytes_never_stop_the_reader(collection, line):
+def test_arbitrary_bytes_do_not_stop_the_reader(collection, line):
     results = read(collection, line, {"file_name": "a.jpg"})
     assert results[-1].file_name == "a.jpg"
 
 
 @settings(relaxed)
 @given(st.text())
-def test_normalizing_a_genre_twice_changes_nothing(name):
+def test_normalize_genre_is_idempotent(name):
     once = normalize_genre(name)
     assert once is None or normalize_genre(once) == once
     assert once is None or "\n" not in once

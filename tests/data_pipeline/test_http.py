@@ -20,7 +20,7 @@ from data_pipeline.http import (
 )
 from tests.loopback import Site
 
-WEEK = 7 * 86_400  # what asks for longer is mistaken
+WEEK = 7 * 86_400  # the longest accepted pause
 
 
 async def keep(answer: Answer) -> bytes:
@@ -28,7 +28,7 @@ async def keep(answer: Answer) -> bytes:
 
 
 def fetch(handler, *, path="/", read=keep, max_bytes=1000, headers=None, **options):
-    """Returns what a client makes of a site, and the site."""
+    """Fetches from a site; returns the body or the error, and the site."""
 
     async def run():
         async with Site(handler) as site:
@@ -53,19 +53,19 @@ def test_retry_after_in_seconds(seconds):
 
 
 @given(st.integers(0, 10**6), st.integers(-(10**6), 10**6))
-def test_retry_after_as_a_date_goes_by_the_servers_clock(seconds, skew):
+def test_retry_after_as_a_date_uses_the_server_clock(seconds, skew):
     now = 1_750_000_000 + skew
     dates = [email.utils.formatdate(when, usegmt=True) for when in (now, now + seconds)]
     assert retry_after({"Date": dates[0], "Retry-After": dates[1]}) == min(seconds, WEEK)
 
 
 @given(st.text())
-def test_retry_after_that_makes_no_sense_is_none_or_seconds(value):
+def test_invalid_retry_after_is_none_or_seconds(value):
     seconds = retry_after({"Retry-After": value})
     assert seconds is None or seconds >= 0
 
 
-def test_turns_are_spaced_however_many_wait():
+def test_turns_are_spaced_with_many_waiting():
     host = _Host("a.example", interval=0.02)
 
     async def run():
@@ -82,7 +82,7 @@ def test_turns_are_spaced_however_many_wait():
     assert min(b - a for a, b in itertools.pairwise(times)) > 0.018
 
 
-def test_nothing_is_sent_in_a_pause_not_even_by_those_who_wait_already():
+def test_pause_also_holds_turns_that_already_wait():
     host = _Host("a.example", interval=0.05)
 
     async def run():
@@ -93,7 +93,7 @@ def test_nothing_is_sent_in_a_pause_not_even_by_those_who_wait_already():
             times.append(time.monotonic())
 
         waiting = asyncio.gather(*(one() for _ in range(4)))
-        await asyncio.sleep(0.07)  # two have gone
+        await asyncio.sleep(0.07)  # two have had their turn
         host.pause(0.3)
         begin = time.monotonic()
         await waiting
@@ -104,7 +104,7 @@ def test_nothing_is_sent_in_a_pause_not_even_by_those_who_wait_already():
     assert min(times[2:]) >= begin + 0.3
 
 
-def test_who_waits_for_a_short_pause_is_not_held_by_a_long_one_that_follows():
+def test_waiting_turn_is_refused_when_a_long_pause_follows():
     host = _Host("a.example", interval=0.0)
     host.pause(0.1)
 
@@ -121,7 +121,7 @@ def test_who_waits_for_a_short_pause_is_not_held_by_a_long_one_that_follows():
     assert [str(error) for error in asyncio.run(run())] == ["paused"] * 3
 
 
-# Where requests may go --------------------------------------------------------------------------
+# Allowed addresses ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_who_waits_for_a_short_pause_is_not_held_by_a_long_one_that_follows():
         "https:///",
     ],
 )
-def test_a_redirect_to_a_forbidden_address_is_not_followed(url, monkeypatch):
+def test_redirect_to_a_forbidden_address_is_not_followed(url, monkeypatch):
     def handler(request, number):
         return web.Response(status=302, headers={"Location": url})
 
@@ -155,7 +155,7 @@ def test_a_redirect_to_a_forbidden_address_is_not_followed(url, monkeypatch):
     assert {path for _, path, _ in site.asked} == {"/"}
 
 
-def test_a_name_that_leads_to_a_private_address_is_refused(monkeypatch):
+def test_name_that_resolves_to_a_private_address_is_rejected(monkeypatch):
     monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
 
     async def run():
@@ -166,7 +166,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused(monkeypatch):
     asyncio.run(run())
 
 
-def test_redirects_to_another_host_do_not_carry_the_token():
+def test_redirect_to_another_host_drops_the_token():
     async def run():
         async with Site(lambda r, n: web.Response(text="here")) as other:
             away = f"http://localhost:{other.url.rpartition(':')[2]}/x"
@@ -195,10 +195,10 @@ def test_is_loopback(host, loopback):
     assert is_loopback(host) is loopback
 
 
-# What comes back --------------------------------------------------------------------------------
+# Responses --------------------------------------------------------------------------------------
 
 
-def test_a_body_above_the_bound_is_not_read_compressed_or_not(monkeypatch):
+def test_body_above_the_size_limit_is_rejected_even_compressed(monkeypatch):
     monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
 
     def compressed(request, number):
@@ -213,28 +213,28 @@ def test_a_body_above_the_bound_is_not_read_compressed_or_not(monkeypatch):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
-def test_what_would_be_answered_the_same_is_not_asked_again(status):
+def test_permanent_errors_are_not_retried(status):
     error, site = fetch(lambda r, n: web.Response(status=status), read=read_json)
     assert (error.reason, error.retry) == (f"http_{status}", False)
     assert len(site.asked) == 1
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
-def test_what_may_pass_is_asked_again(status, monkeypatch):
+def test_transient_errors_are_retried(status, monkeypatch):
     monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
     body, site = fetch(lambda r, n: web.Response(status=status if n < 4 else 200, text="good"))
     assert body == b"good"
     assert len(site.asked) == 4
 
 
-def test_a_request_that_fails_while_others_do_not_is_given_up(monkeypatch):
+def test_request_is_given_up_after_five_attempts(monkeypatch):
     monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
     error, site = fetch(lambda r, n: web.Response(status=500))
     assert (error.reason, error.retry) == ("http_500", True)
     assert len(site.asked) == 5
 
 
-def test_a_host_that_is_down_ends_the_run_and_fails_no_request(monkeypatch):
+def test_unreachable_host_ends_the_run(monkeypatch):
     monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
 
     async def run():
@@ -245,7 +245,7 @@ def test_a_host_that_is_down_ends_the_run_and_fails_no_request(monkeypatch):
     asyncio.run(run())
 
 
-def test_a_host_that_answers_nothing_but_refusals_is_down(monkeypatch):
+def test_host_that_refuses_every_request_counts_as_down(monkeypatch):
     monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.01)
 
     async def run():
@@ -262,7 +262,7 @@ def test_a_host_that_answers_nothing_but_refusals_is_down(monkeypatch):
 
 
 @pytest.mark.parametrize("away", [503, None])
-def test_a_host_that_a_service_redirects_to_ends_no_run(away, monkeypatch):
+def test_unavailable_redirect_target_does_not_end_the_run(away, monkeypatch):
     monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
 
     async def run():
@@ -287,7 +287,7 @@ def test_a_host_that_a_service_redirects_to_ends_no_run(away, monkeypatch):
     assert asked == (1 if away else 0)
 
 
-def test_a_pause_above_what_is_waited_for_ends_the_run():
+def test_pause_longer_than_max_wait_ends_the_run():
     paused = []
 
     async def on_pause(host, seconds):
@@ -304,6 +304,6 @@ def test_a_pause_above_what_is_waited_for_ends_the_run():
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b"[" * 100_000, b"\xff", b"NaN", b"3"])
-def test_json_that_is_no_object_is_malformed(body):
+def test_json_that_is_not_an_object_is_malformed(body):
     with pytest.raises(FetchError, match="malformed_json"):
         asyncio.run(read_json(Answer(200, "application/json", body)))

@@ -40,7 +40,7 @@ def reason(data: bytes) -> str:
 
 
 def quadrants() -> Image.Image:
-    """A 32x32 picture that looks different after each turn and flip."""
+    """Returns a 32x32 picture that each rotation or flip changes."""
     image = Image.new("RGB", (32, 32), RED)
     image.paste(GREEN, (16, 0, 32, 16))
     image.paste(BLUE, (0, 16, 16, 32))
@@ -48,7 +48,7 @@ def quadrants() -> Image.Image:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that promises a size, and holds no pixels."""
+    """Returns a PNG with a size in its header but no pixels."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         crc = struct.pack(">I", zlib.crc32(name + content))
@@ -59,7 +59,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def half_transparent(mode: str) -> Image.Image:
-    """Black: opaque in the left half, fully transparent in the right."""
+    """Returns a black picture: left half opaque, right half transparent."""
     image = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
     image.paste((0, 0, 0, 255), (0, 0, 8, 16))
     return image.convert(mode)
@@ -78,7 +78,7 @@ def half_transparent(mode: str) -> Image.Image:
         (Image.new("RGB", (16, 16), GREEN), "BMP", GREEN),
     ],
 )
-def test_modes_and_formats_come_out_as_rgb(image, file_format, expected):
+def test_modes_and_formats_are_converted_to_rgb(image, file_format, expected):
     options = {"lossless": True} if file_format == "WEBP" else {}
     assert_colour(decode(encode(image, file_format, **options)), expected)
 
@@ -89,7 +89,7 @@ def test_modes_and_formats_come_out_as_rgb(image, file_format, expected):
 )
 def test_cmyk_jpeg_is_not_inverted(inks, expected):
     data = encode(Image.new("CMYK", (16, 16), inks), "JPEG", quality=95)
-    assert b"Adobe" in data  # The marker that goes with inverted inks.
+    assert b"Adobe" in data  # The marker of inverted inks.
     assert_colour(decode(data), expected, 3)
 
 
@@ -102,7 +102,7 @@ def test_16_bit_grey_is_scaled(file_format, level, expected):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_alpha_lies_over_white(mode):
+def test_alpha_is_composited_over_white(mode):
     pixels = decode(encode(half_transparent(mode)), 16)
     assert (pixels[:, :8] == 0).all()
     assert (pixels[:, 8:] == 255).all()
@@ -113,7 +113,7 @@ def test_half_alpha_mixes_with_white():
     assert_colour(pixels, (255, 127, 127), 1)
 
 
-def test_transparent_palette_entry_lies_over_white():
+def test_transparent_palette_entry_is_composited_over_white():
     image = Image.new("P", (16, 16), 0)
     image.putpalette([0, 0, 0, 255, 0, 0])
     image.paste(1, (8, 0, 16, 16))
@@ -122,12 +122,12 @@ def test_transparent_palette_entry_lies_over_white():
     assert_colour(pixels[0, 15], RED)
 
 
-def test_transparent_colour_of_rgb_png_lies_over_white():
+def test_transparent_colour_of_rgb_png_is_composited_over_white():
     pixels = decode(encode(Image.new("RGB", (16, 16), RED), transparency=RED))
     assert (pixels == 255).all()
 
 
-def test_first_frame_of_an_animation():
+def test_first_frame_of_an_animation_is_used():
     frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, BLUE)]
     data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert_colour(decode(data)[4, 4], RED)
@@ -144,7 +144,7 @@ def test_exif_orientation_is_applied(orientation):
 
 def test_exif_orientation_6_of_a_jpeg_moves_the_corner():
     exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = 6  # The camera was turned: top left belongs at top right.
+    exif[ExifTags.Base.Orientation] = 6  # Rotated: top left belongs at top right.
     pixels = decode(encode(quadrants(), "JPEG", exif=exif, quality=95), 8)
     assert_colour(pixels[1, 6], RED, 12)
     assert_colour(pixels[6, 6], GREEN, 12)
@@ -175,7 +175,7 @@ def test_shrinking_is_antialiased(file_format):
     np.testing.assert_allclose(pixels - 0.0, 127.5, atol=4)
 
 
-def test_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same():
+def test_large_jpeg_is_decoded_at_reduced_size():
     ramp = np.linspace(0, 255, 512).astype(np.uint8)
     image = Image.merge("RGB", [Image.fromarray(np.tile(ramp, (512, 1)))] * 3)
     picture = open_picture(encode(image, "JPEG", quality=95))
@@ -209,14 +209,14 @@ def test_unusable_pictures_have_a_reason(data, expected):
 
 @pytest.mark.parametrize("side", [7_100, 10_000, 20_000, 2_000_000])
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_pixel_bound_is_checked_in_the_header(side):
-    # Above the bound, where Pillow warns, where Pillow raises, and where nothing would fit.
+def test_pixel_limit_is_checked_from_the_header(side):
+    # Above our limit, Pillow's warning, Pillow's error, and any machine's memory.
     assert side**2 > pictures.MAX_PIXELS
     assert reason(png_header(side, side)) == "too_large"
 
 
 @pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
-def test_pixel_bound_where_warnings_are_errors():
+def test_pixel_limit_applies_where_warnings_are_errors():
     assert reason(png_header(10_000, 10_000)) == "too_large"
 
 
@@ -224,13 +224,13 @@ def test_pixel_bound_where_warnings_are_errors():
     ("file_format", "expected"),
     [("PNG", "truncated"), ("JPEG", "truncated"), ("GIF", "truncated"), ("WEBP", "not_a_picture")],
 )
-def test_half_a_file_is_refused(file_format, expected):
+def test_truncated_file_is_rejected(file_format, expected):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     data = encode(Image.fromarray(noise), file_format)
     assert reason(data[: len(data) // 2]) == expected
 
 
-def test_corrupt_pixels_are_broken():
+def test_corrupt_pixels_are_reported_as_broken():
     data = bytearray(encode(quadrants()))
     start = data.index(b"IDAT") + 4
     data[start : start + 8] = b"\xff" * 8

@@ -30,7 +30,7 @@ from tests.cover_services import make_catalogue, serve
 CATALOGUE = make_catalogue(albums=200, artists=40, genres=12, cover_pixels=64)
 SMALL = make_catalogue(albums=24, artists=8, genres=4, cover_pixels=32)
 NUM_COVERS = int(CATALOGUE.has_cover.sum())
-# Spotify's search has no way to ask for a name with quotes.
+# Spotify's search does not support quotes in genre names.
 SPOTIFY_GENRES = tuple(name for name in CATALOGUE.genres if '"' not in name)
 GENRES = {"musicbrainz": "all", "spotify": ",".join(SPOTIFY_GENRES)}
 EXPECTED = {
@@ -47,7 +47,7 @@ def out(tmp_path):
 
 @pytest.fixture(scope="module")
 def services():
-    """Services that nothing is wrong with."""
+    """Services without faults."""
     with serve(CATALOGUE) as running:
         yield running
 
@@ -56,7 +56,7 @@ def services():
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_collection_is_what_there_is(out, services, source):
+def test_collection_is_complete_and_a_second_run_fetches_nothing(out, services, source):
     expected, genres = EXPECTED[source], GENRES[source]
     first = collect(services, source, out=out, genres=genres)
     assert_collected(out, CATALOGUE, expected, size=500 if source == "musicbrainz" else 640)
@@ -80,7 +80,7 @@ def test_a_collection_is_what_there_is(out, services, source):
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_urls_lead_to_the_covers_that_are_not_fetched_yet(out, tmp_path, services, source):
+def test_export_urls_lists_covers_not_fetched_yet(out, tmp_path, services, source):
     collect(services, source, out=out, genres=GENRES[source], limit=5)
     mark = len(services.log)
     export = collect(services, source, out=out, export_urls=tmp_path / "urls.jsonl")
@@ -88,7 +88,7 @@ def test_urls_lead_to_the_covers_that_are_not_fetched_yet(out, tmp_path, service
     rows = read_lines(tmp_path / "urls.jsonl")
     assert f"{len(rows)} covers" in export.stdout
     assert len(rows) > 5
-    # Not known yet are genres of what is still to be listed.
+    # Genres whose lists are not read yet may be missing.
     expected = EXPECTED[source]
     for row in rows:
         whole = expected.get(row["album_id"])
@@ -109,7 +109,7 @@ def test_urls_lead_to_the_covers_that_are_not_fetched_yet(out, tmp_path, service
     assert pq.read_table(tmp_path / "urls.parquet").to_pylist() == rows
 
 
-def test_more_genres_are_added_to_those_of_before(out, services):
+def test_new_genres_are_added_to_a_collection(out, services):
     collect(services, out=out, genres="rock")
     assert_collected(out, CATALOGUE, expected_fields(CATALOGUE, genres=["rock"]))
     stored, mark = on_disk(out), len(services.log)
@@ -118,7 +118,7 @@ def test_more_genres_are_added_to_those_of_before(out, services):
     assert not {*requests_for(services, mark)} & {*stored}
 
 
-def test_odd_names_of_genres_mean_themselves(out, tmp_path, services):
+def test_odd_genre_names_are_taken_literally(out, tmp_path, services):
     odd = ["8-bit", "re:techno", '"quoted"', "näutik", "r&b"]
     assert all(len(CATALOGUE.albums_of_genre(name)) for name in odd)
     file = tmp_path / "genres.txt"
@@ -127,20 +127,20 @@ def test_odd_names_of_genres_mean_themselves(out, tmp_path, services):
     collect(services, out=out, genres=file)
     assert_collected(out, CATALOGUE, expected_fields(CATALOGUE, genres=odd))
     other = out.with_name("spotify")
-    unknown = [f"unheard of, {i}" for i in range(20)]  # longer than a file's name may be
+    unknown = [f"unheard of, {i}" for i in range(20)]  # longer than a file name can be
     collect(services, "spotify", out=other, genres=",".join(["8-Bit", "re:techno", *unknown]))
     expected = expected_fields(CATALOGUE, "spotify", genres=["8-bit", "re:techno"])
     assert_collected(other, CATALOGUE, expected, size=640)
 
 
-def test_a_name_within_another_is_another_genre(out):
+def test_genre_matches_only_whole_tags(out):
     with serve(CATALOGUE, partial_tags=True) as services:
         collect(services, out=out, genres="metal")
     assert_collected(out, CATALOGUE, expected_fields(CATALOGUE, genres=["metal"]))
 
 
-def test_lists_that_bring_nothing_new_are_read_to_their_ends(out):
-    """Lists anew: nothing is left to fetch long before the last page."""
+def test_lists_without_new_albums_are_read_to_the_end(out):
+    """Lists again; nothing is left to fetch long before the last page."""
     catalogue = make_catalogue(albums=3000, artists=100, genres=4, cover_pixels=32)
     with serve(catalogue) as services:
         collect(services, out=out, genres="all", limit=1, concurrency=1)
@@ -154,7 +154,7 @@ def test_lists_that_bring_nothing_new_are_read_to_their_ends(out):
             ]
 
 
-def test_retrying_ends_though_other_covers_wait(out):
+def test_retry_ends_while_other_covers_wait(out):
     catalogue = make_catalogue(albums=200, artists=40, genres=4, cover_pixels=32)
     with serve(catalogue) as services:
         first = collect(services, out=out, genres="all", limit=100)
@@ -168,7 +168,7 @@ def test_retrying_ends_though_other_covers_wait(out):
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_limit_is_met_exactly_and_raised_later(out, services, source):
+def test_limit_is_exact_and_can_be_raised(out, services, source):
     for limit in (7, 20):
         mark, stored = len(services.log), [] if limit == 7 else [*on_disk(out)]
         result = collect(services, source, out=out, genres=GENRES[source], limit=limit)
@@ -180,7 +180,7 @@ def test_a_limit_is_met_exactly_and_raised_later(out, services, source):
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_years_bound_a_collection(out, services, source):
+def test_since_and_until_limit_a_collection(out, services, source):
     def between(first, last):
         return {
             key: fields
@@ -204,18 +204,18 @@ def test_years_bound_a_collection(out, services, source):
         ("spotify", 2000, 640),
     ],
 )
-def test_the_nearest_size_is_taken(out, source, size, nearest):
+def test_nearest_available_size_is_fetched(out, source, size, nearest):
     catalogue = make_catalogue(albums=2, artists=1, genres=1)
     with serve(catalogue) as services:
         collect(services, source, out=out, genres="rock", size=size)
     assert_collected(out, catalogue, expected_fields(catalogue, source), nearest)
 
 
-# Stopped and continued ----------------------------------------------------------------------------
+# Stopping and resuming ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_signal_ends_a_crawl_that_is_continued_later(out, number, code):
+def test_crawl_resumes_after_a_signal(out, number, code):
     with serve(CATALOGUE) as services:
         process = start(services, out=out, genres="all", concurrency=2, requests_per_second=2)
         wait_until(lambda: services.counts()["archive"] > 30, process)
@@ -236,7 +236,7 @@ def test_a_signal_ends_a_crawl_that_is_continued_later(out, number, code):
         assert not {*requests_for(services, mark)} & {*stored}
 
 
-def test_a_file_that_was_lost_or_cut_short_is_fetched_again(out, services):
+def test_lost_or_truncated_file_is_fetched_again(out, services):
     collect(services, out=out, genres="all", limit=10)
     lost, cut, *_ = on_disk(out).values()
     lost.unlink()
@@ -247,7 +247,7 @@ def test_a_file_that_was_lost_or_cut_short_is_fetched_again(out, services):
     assert len(lines_of(out)) == 10
 
 
-def test_a_lock_of_another_process_is_waited_for(out, services):
+def test_crawl_waits_for_a_database_lock(out, services):
     collect(services, out=out, genres="all", limit=20)
     with_lock = sqlite3.connect(out / "covers.db", check_same_thread=False, isolation_level=None)
     with_lock.execute("BEGIN IMMEDIATE")
@@ -260,8 +260,8 @@ def test_a_lock_of_another_process_is_waited_for(out, services):
     assert_collected(out, CATALOGUE, EXPECTED["musicbrainz"])
 
 
-def test_a_full_disk_ends_a_crawl_that_is_continued_later(tmp_path, services):
-    """On a file system of 1.5 MB, which takes a root user to mount."""
+def test_crawl_resumes_after_a_full_disk(tmp_path, services):
+    """Mounts a file system of 1.5 MB, which needs root."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1500k", "none", str(disk)]
@@ -284,10 +284,10 @@ def test_a_full_disk_ends_a_crawl_that_is_continued_later(tmp_path, services):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-# Manners ------------------------------------------------------------------------------------------
+# Rate limits and pauses ---------------------------------------------------------------------------
 
 
-def test_the_rate_holds_in_every_second(out):
+def test_request_rate_holds_in_every_second(out):
     catalogue = make_catalogue(albums=100, artists=80, genres=70, cover_pixels=32)
     with serve(catalogue) as services:
         collect(services, out=out, genres="all", requests_per_second=20)
@@ -298,24 +298,24 @@ def test_the_rate_holds_in_every_second(out):
     assert_collected(out, catalogue, expected_fields(catalogue))
 
 
-def test_a_host_that_asks_for_a_pause_is_left_alone(out):
+def test_requested_pause_is_respected(out):
     faults = {"http_429": 0.05, "http_429_date": 0.05}
     with serve(SMALL, faults=faults, retry_after=2, musicbrainz_rate=2.0, fault_seed=3) as services:
         collect(services, out=out, genres="all", concurrency=4)
         log = services.log
-    told = {"http_429": 2, "http_429_date": 2, None: 1}  # MusicBrainz's own limit: 503, 1 s
+    pauses = {"http_429": 2, "http_429_date": 2, None: 1}  # MusicBrainz's own limit: 503, 1 s
     refused = [record for record in log if record.status in (429, 503)]
-    assert {record.fault for record in refused} == {*told}
+    assert {record.fault for record in refused} == {*pauses}
     for refusal in refused:
-        # What was on its way already can't be held back.
-        start, end = refusal.monotonic + 0.1, refusal.monotonic + told[refusal.fault]
+        # Requests already in flight cannot be held back.
+        start, end = refusal.monotonic + 0.1, refusal.monotonic + pauses[refusal.fault]
         during = [r for r in log if r.service == refusal.service and start < r.monotonic < end]
         assert during == []
     assert_collected(out, SMALL, expected_fields(SMALL))
 
 
 def seconds_to_wait(result) -> float:
-    """How long from now a run that ended early says to wait."""
+    """Returns how many seconds from now a run that ended early says to wait."""
     assert result.code == 75, result
     (warning,) = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
     assert "again" in warning
@@ -323,21 +323,21 @@ def seconds_to_wait(result) -> float:
     return (datetime.fromisoformat(when) - datetime.now()).total_seconds()
 
 
-def test_a_pause_too_long_to_wait_for_ends_the_run(out):
+def test_pause_longer_than_max_wait_ends_the_run(out):
     genres = "rock,8-bit"
     with serve(
         SMALL, faults={"http_429": 1.0}, fault_services=["archive"], retry_after=3600
     ) as services:
         first = run(services, out=out, genres=genres, within=10)
         refused = services.counts()["archive"]
-        assert 1 <= refused <= 8  # that were under way together
+        assert 1 <= refused <= 8  # requests in flight together
         services.faults = ()
         second = run(services, out=out, genres=genres, within=10)
         assert services.counts()["archive"] == refused
         for result in (first, second):
             assert 3600 - 90 < seconds_to_wait(result) < 3600 + 90
 
-        # The clock is set back: the pause is in the future, but no longer than it ever was.
+        # The clock is set back: the pause is in the future, but keeps its length.
         query(out, "UPDATE pauses SET since = since + 1e6, until = since + 1e6 + 2")
         begin = time.monotonic()
         collect(services, out=out, genres=genres, within=20)
@@ -345,7 +345,7 @@ def test_a_pause_too_long_to_wait_for_ends_the_run(out):
     assert_collected(out, SMALL, expected_fields(SMALL, genres=genres.split(",")))
 
 
-def test_a_service_that_is_not_there_ends_the_run(out, services):
+def test_unreachable_service_ends_the_run(out, services):
     result = run(
         services, out=out, genres="rock", musicbrainz_url="http://127.0.0.1:9/ws/2", max_wait=1
     )
@@ -362,11 +362,11 @@ def spotify_log(services, since=0):
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_what_a_new_app_may_not_is_found_out_once(out, status):
+def test_restrictions_of_a_new_app_are_detected_once(out, status):
     with serve(CATALOGUE, related_status=status) as services:
         collect(services, "spotify", out=out, genres="rock")
         log = spotify_log(services)
-        # Those that list at the same time may each find out.
+        # Concurrent listers may each detect them.
         assert 1 <= sum("limit=50" in record.path_qs for record in log) <= LISTERS
         assert 1 <= sum("related" in record.path_qs for record in log) <= LISTERS + 1
         mark = len(services.log)
@@ -375,7 +375,7 @@ def test_what_a_new_app_may_not_is_found_out_once(out, status):
     assert_collected(out, CATALOGUE, EXPECTED["spotify"], size=640)
 
 
-def test_an_old_app_finds_related_artists(out):
+def test_old_app_finds_related_artists(out):
     searched = CATALOGUE.artists_of_genre("8-bit").tolist()
     reached = set(searched)
     for artist in searched:
@@ -393,7 +393,7 @@ def test_an_old_app_finds_related_artists(out):
     assert_collected(out, CATALOGUE, expected, size=640)
 
 
-def test_a_token_that_expires_is_replaced(out):
+def test_expired_token_is_replaced(out):
     with serve(CATALOGUE, token_requests=20) as services:
         process = start(services, "spotify", out=out, genres=GENRES["spotify"])
         wait_until(lambda: services.counts()["spotify"] > 10, process)
@@ -404,7 +404,7 @@ def test_a_token_that_expires_is_replaced(out):
     assert_collected(out, CATALOGUE, EXPECTED["spotify"], size=640)
 
 
-def test_a_quota_that_is_used_up_ends_the_run(out):
+def test_exhausted_quota_ends_the_run(out):
     genres = GENRES["spotify"]
     with serve(CATALOGUE, quota=30) as services:
         first = run(services, "spotify", out=out, genres=genres, within=20)
@@ -421,19 +421,19 @@ def test_a_quota_that_is_used_up_ends_the_run(out):
     assert_collected(out, CATALOGUE, EXPECTED["spotify"], size=640)
 
 
-def test_an_app_without_premium_is_told_so(out):
+def test_app_without_premium_gets_a_clear_error(out):
     with serve(SMALL, premium=False) as services:
         assert_one_error(run(services, "spotify", out=out, genres="rock"), "Premium")
 
 
-def test_what_has_no_picture_may_be_tried_again(out, services):
+def test_albums_without_a_cover_can_be_retried(out, services):
     collect(services, "spotify", out=out, genres=GENRES["spotify"])
     again = collect(services, "spotify", out=out, retry_failed="no_cover")
     assert again.summary["failed"]["no_cover"] > 0
     assert_collected(out, CATALOGUE, EXPECTED["spotify"], size=640)
 
 
-def test_the_secret_is_nowhere(out, tmp_path):
+def test_secrets_are_never_written_or_printed(out, tmp_path):
     with serve(
         SMALL,
         faults=["http_500", "html", "short_body"],
@@ -476,7 +476,7 @@ CONTACT = {"contact": "test@example.org"}
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         ({"genres": "rock"}, "--contact"),
         ({"out": "new", **CONTACT}, "--genres"),
@@ -497,7 +497,7 @@ CONTACT = {"contact": "test@example.org"}
         ({"status": True, "out": "new"}, "--genres"),
     ],
 )
-def test_bad_input_is_explained_in_one_line(tmp_path, flags, told):
+def test_bad_input_is_reported_in_one_line(tmp_path, flags, message):
     (tmp_path / "latin1.txt").write_bytes("näutik".encode("latin-1"))
     (tmp_path / "empty.txt").write_text("# none\n")
     for name in ("text", "other"):
@@ -509,12 +509,12 @@ def test_bad_input_is_explained_in_one_line(tmp_path, flags, told):
     before = {name: (tmp_path / name / "covers.db").read_bytes() for name in ("text", "other")}
     given = dict(flags)
     result = run(None, given.pop("source", "musicbrainz"), cwd=tmp_path, **given)
-    assert_one_error(result, told)
+    assert_one_error(result, message)
     for name, data in before.items():
         assert (tmp_path / name / "covers.db").read_bytes() == data
 
 
-def test_a_collection_has_one_source(out, services):
+def test_collection_has_only_one_source(out, services):
     collect(services, out=out, genres="rock")
     assert_one_error(run(services, "spotify", out=out, genres="rock"), "musicbrainz", "--out")
     assert_one_error(run(services, out=out, retry_failed="bad_luck"), "bad_luck", "no_cover")

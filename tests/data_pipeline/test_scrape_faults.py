@@ -31,11 +31,11 @@ SIZES = {"musicbrainz": 500, "spotify": 640}
 
 
 def to_collect(catalogue, source="musicbrainz"):
-    """The flags of a crawl of all genres, and what it is to collect."""
-    # Spotify's search has no way to ask for a name with quotes.
+    """Returns the flags for a crawl of all genres, and the expected collection."""
+    # Spotify's search does not support quotes in genre names.
     genres = [name for name in catalogue.genres if source == "musicbrainz" or '"' not in name]
     expected = expected_fields(catalogue, source, genres=genres)
-    # Stalls are given up soon, and nothing waits for what is to be asked for again.
+    # The timeout ends stalls early. With high concurrency, retries do not hold up other requests.
     return {"genres": ",".join(genres), "timeout": 2, "concurrency": 64}, expected
 
 
@@ -46,7 +46,7 @@ def out(tmp_path):
 
 @pytest.fixture
 def addresses(tmp_path):
-    """An environment in which a process notes where it connects to; and what it noted."""
+    """An environment that records where a process connects to, and a function that reads it."""
     noted = tmp_path / "addresses.txt"
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
@@ -65,7 +65,7 @@ def addresses(tmp_path):
 
 
 @pytest.mark.parametrize("source", SIZES)
-def test_all_faults_together_lose_nothing(tmp_path, out, source, addresses):
+def test_all_faults_together_lose_no_cover(tmp_path, out, source, addresses):
     env, connected = addresses
     flags, expected = to_collect(CATALOGUE, source)
     with serve(CATALOGUE, faults=RECOVERABLE, fault_rate=0.2, stall_seconds=5) as services:
@@ -74,7 +74,7 @@ def test_all_faults_together_lose_nothing(tmp_path, out, source, addresses):
         assert seen >= HOSTILE
     assert_collected(out, CATALOGUE, expected, SIZES[source])
     assert connected() == {"127.0.0.1"}
-    # Nothing of evil ids.
+    # Malicious IDs left no files or rows.
     assert {path.name for path in tmp_path.iterdir()} == {"covers", "site", "addresses.txt"}
     assert query(out, "SELECT * FROM albums WHERE key GLOB '*[./]*'") == []
 
@@ -82,7 +82,7 @@ def test_all_faults_together_lose_nothing(tmp_path, out, source, addresses):
 @pytest.mark.slow
 @pytest.mark.parametrize("source", SIZES)
 @pytest.mark.parametrize("fault", sorted(RECOVERABLE))
-def test_a_fault_loses_nothing(out, source, fault):
+def test_each_fault_alone_loses_no_cover(out, source, fault):
     flags, expected = to_collect(SMALL, source)
     with serve(SMALL, faults=[fault], stall_seconds=5, fault_seed=1) as services:
         collect(services, source, out=out, **flags)
@@ -91,12 +91,12 @@ def test_a_fault_loses_nothing(out, source, fault):
 
 
 @pytest.mark.parametrize("source", SIZES)
-def test_what_is_untold_is_missing_and_nothing_is_wrong(out, source):
+def test_withheld_metadata_is_missing_and_the_rest_is_correct(out, source):
     flags, expected = to_collect(CATALOGUE, source)
     with serve(CATALOGUE, faults=LOSSY, fault_rate=0.5) as services:
         result = collect(services, source, out=out, **flags)
         assert {record.fault for record in services.log} >= LOSSY
-    assert_whole(out, CATALOGUE, SIZES[source])  # its pictures among it
+    assert_whole(out, CATALOGUE, SIZES[source])  # including its pictures
     lines = lines_of(out)
     assert len(expected) / 2 < len(lines) == result.summary["stored"]
     missing = 0
@@ -109,7 +109,7 @@ def test_what_is_untold_is_missing_and_nothing_is_wrong(out, source):
     assert missing > 0
 
 
-def test_what_fails_every_time_is_noted_and_tried_again_when_asked_for(out):
+def test_persistent_failures_are_recorded_and_retried_on_request(out):
     flags, expected = to_collect(CATALOGUE)
     faults = {"html": 0.05, "http_500": 0.05, "truncated_jpeg": 0.05, "private_redirect": 0.03}
     with serve(
@@ -128,7 +128,7 @@ def test_what_fails_every_time_is_noted_and_tried_again_when_asked_for(out):
         assert len(had) == len(expected) - sum(failed.values()) + failed["no_cover"]
 
         mark = len(services.log)
-        collect(services, out=out)  # their time has not come yet
+        collect(services, out=out)  # their retries are not due yet
         assert services.log[mark:] == []
 
         services.faults = ()
@@ -145,7 +145,7 @@ def test_what_fails_every_time_is_noted_and_tried_again_when_asked_for(out):
 
 
 @pytest.mark.parametrize("source", ["musicbrainz", pytest.param("spotify", marks=pytest.mark.slow)])
-def test_a_crawl_that_is_killed_loses_nothing_and_repeats_nothing(out, source):
+def test_killed_crawl_loses_and_repeats_nothing(out, source):
     kills = 20
     flags, expected = to_collect(LARGE, source)
     moments = random.Random(0)
@@ -154,9 +154,9 @@ def test_a_crawl_that_is_killed_loses_nothing_and_repeats_nothing(out, source):
         for left in range(kills, 0, -1):
             mark = len(services.log)
             process = start(services, source, out=out, **flags | {"concurrency": 4})
-            if moments.random() < 0.2:  # young: it may not have asked for anything yet
+            if moments.random() < 0.2:  # early, maybe before the first request
                 delay = moments.uniform(0, 0.5)
-            else:  # at any place of its share of what is left, however fast the machine
+            else:  # anywhere in its share of the rest, whatever the machine's speed
                 share = (len(expected) - len(stored)) // (left + 1)
                 asked = mark + moments.randint(1, share)
                 wait_until(lambda asked=asked: len(services.log) >= asked, process)
@@ -168,20 +168,20 @@ def test_a_crawl_that_is_killed_loses_nothing_and_repeats_nothing(out, source):
             finish(process)
             assert not {*requests_for(services, mark)} & stored
             stored = {*on_disk(out)} if out.exists() else set()
-            assert_nothing_is_claimed_that_is_not_there(out)
+            assert_stored_covers_exist(out)
         assert hits == kills
         mark = len(services.log)
         collect(services, source, out=out, **flags)
         assert not {*requests_for(services, mark)} & stored
-        # Asked for twice is only what was under way: no more than there are downloads at a time.
+        # Only downloads in flight at a kill are repeated, at most `concurrency` of them.
         for service in ("archive", "spotify_images"):
             paths = [record.path_qs for record in services.log if record.service == service]
             assert len(paths) - len({*paths}) <= 4 * kills
     assert_collected(out, LARGE, expected, SIZES[source])
 
 
-def assert_nothing_is_claimed_that_is_not_there(out):
-    """Of a collection whose process was killed."""
+def assert_stored_covers_exist(out):
+    """Checks a collection after a kill: covers marked as done have their files."""
     if not (out / "covers.db").exists():
         return
     with contextlib.closing(sqlite3.connect(f"file:{out}/covers.db?mode=ro", uri=True)) as db:

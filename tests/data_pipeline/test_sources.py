@@ -1,4 +1,4 @@
-"""What the sources make of answers: right ones, odd ones, and hostile ones."""
+"""Tests of how the sources handle correct, odd and hostile answers."""
 
 import asyncio
 import copy
@@ -77,7 +77,7 @@ def spotify(client, url, size=300):
 
 
 def page(answer, make, listing, genres=frozenset({"dub", "ska"})):
-    """Returns the page that a source makes of an answer, or the error, and what was asked."""
+    """Returns the page that a source parses from an answer, and the requests."""
 
     async def run():
         async with Site(lambda request, number: web.json_response(answer)) as site, client() as c:
@@ -86,7 +86,7 @@ def page(answer, make, listing, genres=frozenset({"dub", "ska"})):
     return asyncio.run(run())
 
 
-def test_musicbrainz_tells_of_an_album():
+def test_musicbrainz_album_is_parsed():
     got, _ = page(RELEASE_GROUPS, musicbrainz, GENRE)
     (album,) = got.albums
     assert (album.key, album.title, album.artist) == (MBID, "Heavy Chamber", "King Echo & Friends")
@@ -95,29 +95,33 @@ def test_musicbrainz_tells_of_an_album():
     assert (got.next, got.total) == (None, 1)
 
 
-def test_an_album_whose_tags_only_contain_the_words_is_not_of_the_genre():
+def test_genre_must_equal_a_whole_tag():
     got, _ = page(RELEASE_GROUPS, musicbrainz, Listing("genres", 1, "heavy", 0), {"heavy"})
     assert not got.albums
 
 
 @pytest.mark.parametrize(
-    ("size", "said"), [(1, "250"), (374, "250"), (375, "500"), (500, "500"), (9999, "1200")]
+    ("size", "expected"), [(1, "250"), (374, "250"), (375, "500"), (500, "500"), (9999, "1200")]
 )
-def test_the_nearest_size_of_the_archive(size, said):
+def test_nearest_cover_art_archive_size_is_used(size, expected):
     source = musicbrainz(None, "", size)
-    assert source.cover_url(Cover(1, MBID, None)).endswith(f"/release-group/{MBID}/front-{said}")
+    assert source.cover_url(Cover(1, MBID, None)).endswith(
+        f"/release-group/{MBID}/front-{expected}"
+    )
 
 
-@pytest.mark.parametrize(("size", "said"), [(10, "64"), (200, "300"), (400, "300"), (999, "640")])
-def test_the_nearest_size_of_spotify_also_where_it_is_untold(size, said):
+@pytest.mark.parametrize(
+    ("size", "expected"), [(10, "64"), (200, "300"), (400, "300"), (999, "640")]
+)
+def test_nearest_spotify_size_is_used_even_if_unstated(size, expected):
     got, _ = page(ALBUMS, lambda client, url: spotify(client, url, size), ARTIST)
-    assert got.albums[0].cover_url == f"https://images.example/{said}"
+    assert got.albums[0].cover_url == f"https://images.example/{expected}"
 
 
 @pytest.mark.parametrize("total", [1, 10**9, 2**63, 2**70, -1, "many", None, 1.5])
 @pytest.mark.parametrize("items", [0, 1, 250])
 def test_every_list_ends(total, items):
-    """A page that brings nothing is the last, whatever the total."""
+    """An empty page is the last, whatever the total says."""
     answer = copy.deepcopy(RELEASE_GROUPS) | {"count": total}
     answer["release-groups"] *= items
     got, _ = page(answer, musicbrainz, GENRE)
@@ -143,7 +147,7 @@ JUNK = st.recursive(
 
 
 def paths(value, path=()):
-    """Yields where the parts of a JSON value are."""
+    """Yields the path of each part of a JSON value."""
     yield path
     if isinstance(value, dict):
         for key in value:
@@ -155,7 +159,7 @@ def paths(value, path=()):
 
 @st.composite
 def damaged(draw, answer):
-    """An answer some parts of which are something else, or missing."""
+    """Draws an answer with some parts replaced or removed."""
     value = copy.deepcopy(answer)
     for _ in range(draw(st.integers(1, 3))):
         *way, last = draw(st.sampled_from([path for path in paths(value) if path] or [("x",)]))
@@ -179,13 +183,15 @@ def damaged(draw, answer):
 )
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_no_answer_breaks_the_crawl(answer, make, listing, data, tmp_path_factory, monkeypatch):
+def test_damaged_answers_do_not_break_the_crawl(
+    answer, make, listing, data, tmp_path_factory, monkeypatch
+):
     monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.0)
-    said = json.dumps(data.draw(damaged(answer)))  # lone surrogates are escaped
+    text = json.dumps(data.draw(damaged(answer)))  # lone surrogates are escaped
     folder = tmp_path_factory.mktemp("collection")
 
     async def run():
-        respond = lambda request, number: web.Response(text=said, content_type="application/json")  # noqa: E731
+        respond = lambda request, number: web.Response(text=text, content_type="application/json")  # noqa: E731
         async with Site(respond) as site, client() as c:
             return await make(c, site.url).page(listing, frozenset({"dub"}))
 

@@ -1,4 +1,4 @@
-"""The commands as people run them: real processes, killed for real."""
+"""Tests of the commands in real processes, some of which are killed."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from data_pipeline.album_covers.album_covers_dataset_builder import AlbumCovers
 
 PROJECT = Path(__file__).parents[2]
 
-# 4x4 and 8x8; a fade-in from 1,200 to 4,000 images seen of 5,000.
+# 4x4 and 8x8; 5,000 images with a fade-in from 1,200 to 4,000.
 TINY = {
     "resolution": 8,
     "fmap_base": 16,
@@ -40,18 +40,18 @@ TINY = {
 END = 5000
 
 
-def command(door, *flags):
-    return [sys.executable, "-m", f"experiments.{door}", *flags]
+def command(name, *flags):
+    return [sys.executable, "-m", f"experiments.{name}", *flags]
 
 
 def environment():
-    """This process's, without its eight fake devices."""
+    """Returns this process's environment without the eight fake devices."""
     return {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
 
 
-def run(door, *flags):
+def run(name, *flags):
     return subprocess.run(
-        command(door, *flags),
+        command(name, *flags),
         cwd=PROJECT,
         env=environment(),
         capture_output=True,
@@ -75,9 +75,9 @@ KILLS = 5
 
 
 def train_and_signal(flags, ticks, number, in_fade=False):
-    """Trains in a process of its own; sends it a signal some time after it ended some ticks.
+    """Trains in a subprocess and sends it a signal shortly after some ticks.
 
-    Returns its exit code, what it printed, and the alpha of the last tick seen, or None at 4x4.
+    Returns the exit code, the output, and the alpha of the last tick seen, or None at 4x4.
     """
     process = subprocess.Popen(
         command("train", *flags), cwd=PROJECT, env=environment(), stderr=subprocess.PIPE, text=True
@@ -108,7 +108,7 @@ def final_state(workdir):
 
 
 def metrics(workdir):
-    """The lines of `metrics.jsonl` without what the machine's speed decides."""
+    """Returns the lines of `metrics.jsonl` without values that depend on the machine's speed."""
     timing = ("images_per_second", "training_seconds", "memory_gib")
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k not in timing} for line in lines]
@@ -116,7 +116,7 @@ def metrics(workdir):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, data_dir):
-    """A run that nothing interrupted."""
+    """An uninterrupted run."""
     workdir = tmp_path_factory.mktemp("run") / "finished"
     result = run("train", *train_flags(workdir, data_dir))
     assert result.returncode == 0, result.stderr
@@ -125,7 +125,7 @@ def finished(tmp_path_factory, data_dir):
 
 
 def assert_same_run(workdir, expected_workdir):
-    """To the bit: the state, what is measured of the present tick, metrics and pictures."""
+    """Asserts that states, tick statistics, metrics and pictures are bit-identical."""
     (state, tick), (expected, expected_tick) = final_state(workdir), final_state(expected_workdir)
     assert int(state.images_seen) == int(expected.images_seen) >= END
     assert tick == expected_tick
@@ -137,7 +137,7 @@ def assert_same_run(workdir, expected_workdir):
         assert (workdir / "samples" / grid.name).read_bytes() == grid.read_bytes()
 
 
-def test_a_run_killed_five_times_ends_as_if_it_never_was(finished, data_dir, tmp_path):
+def test_resuming_after_kills_is_exact(finished, data_dir, tmp_path):
     flags = train_flags(tmp_path, data_dir)
     killed_at = []
     for kill in range(KILLS):
@@ -155,7 +155,7 @@ def test_a_run_killed_five_times_ends_as_if_it_never_was(finished, data_dir, tmp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", ["progan_full", "wgan_gp", "dcgan"])
-def test_the_other_gans_killed_five_times_end_alike(config, data_dir, tmp_path):
+def test_resuming_other_gans_after_kills_is_exact(config, data_dir, tmp_path):
     whole, killed = (
         train_flags(tmp_path / name, data_dir, config, stable_kimg="(1.2,6.)")
         for name in ("whole", "killed")
@@ -171,17 +171,17 @@ def test_the_other_gans_killed_five_times_end_alike(config, data_dir, tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_a_signal_saves_says_so_and_ends(number, code, data_dir, tmp_path):
+def test_signal_saves_a_checkpoint_and_exits(number, code, data_dir, tmp_path):
     returned, printed, _ = train_and_signal(train_flags(tmp_path, data_dir), 1, number)
     assert returned == code, printed
     saved = int(re.search(r"saved at ([\d,]+) images seen", printed)[1].replace(",", ""))
     assert saved >= 400
     assert (tmp_path / "checkpoints" / str(saved)).is_dir()
     assert "Traceback" not in printed
-    assert "\r" not in printed  # plain lines, as this is not a terminal
+    assert "\r" not in printed  # plain lines, because stderr is not a terminal
 
 
-def test_the_same_seed_gives_the_same_picture(finished, tmp_path):
+def test_same_seed_gives_the_same_picture(finished, tmp_path):
     outputs = []
     for name, seed in (("first", 1), ("second", 1), ("other", 2)):
         out = tmp_path / f"{name}.png"
@@ -194,13 +194,13 @@ def test_the_same_seed_gives_the_same_picture(finished, tmp_path):
         assert picture.width > 3 * 128
 
 
-def test_doors_can_be_imported_side_by_side():
-    doors = "experiments.train, experiments.sample, experiments.evaluate, data_pipeline.scrape"
-    subprocess.run([sys.executable, "-c", f"import {doors}"], cwd=PROJECT, check=True)
+def test_commands_can_be_imported_together():
+    modules = "experiments.train, experiments.sample, experiments.evaluate, data_pipeline.scrape"
+    subprocess.run([sys.executable, "-c", f"import {modules}"], cwd=PROJECT, check=True)
 
 
-def test_a_run_keeps_the_dataset_it_began_with(tmp_path):
-    """Covers of 16x16 are built after it began with those of 32x32; both would do for 8x8."""
+def test_resumed_run_keeps_its_dataset(tmp_path):
+    """It starts on covers of 128x128. Covers of 64x64, which a new run uses, are built later."""
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for i in range(16):
@@ -231,33 +231,33 @@ def test_a_run_keeps_the_dataset_it_began_with(tmp_path):
     assert "album_covers/64" in other.stderr
 
 
-@pytest.mark.parametrize("door", ["train", "sample", "evaluate"])
-def test_no_door_imports_tensorflow_or_pytorch(door):
+@pytest.mark.parametrize("name", ["train", "sample", "evaluate"])
+def test_commands_do_not_import_tensorflow_or_pytorch(name):
     code = f"""
 import sys
 
-class Refuse:  # even where they are installed
+class Refuse:  # also if they are installed
     def find_spec(self, name, path=None, target=None):
         if name in ("tensorflow", "torch"):
             raise SystemExit(f"{{name}} was imported")
 
 sys.meta_path.insert(0, Refuse())
-import experiments.{door}
+import experiments.{name}
 """
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
 
 
-def assert_one_line(result, *told):
+def assert_one_line(result, *messages):
     assert result.returncode not in (0, -signal.SIGSEGV), result.stderr
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, result.stderr
     assert "Traceback" not in result.stderr
-    for text in told:
+    for text in messages:
         assert text in errors[0]
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "messages"),
     [
         (["--config=configs/nope.py"], "configs/progan_genre.py"),
         (["--config=configs/progan_genre.py:nope"], "error: the ProGAN configs have the variants"),
@@ -272,16 +272,16 @@ def assert_one_line(result, *told):
         ([], "--config"),
     ],
 )
-def test_train_explains_bad_input_in_one_line(flags, told):
-    assert_one_line(run("train", *flags), told)
+def test_train_reports_bad_input_in_one_line(flags, messages):
+    assert_one_line(run("train", *flags), messages)
 
 
-def test_a_run_directory_that_cannot_be_written_is_explained(data_dir, tmp_path):
+def test_unwritable_workdir_is_reported(data_dir, tmp_path):
     (tmp_path / "file").write_text("in the way")
     assert_one_line(run("train", *train_flags(tmp_path / "file" / "run", data_dir)), "--workdir")
 
 
-def test_sample_explains_bad_input_in_one_line(finished, tmp_path):
+def test_sample_reports_bad_input_in_one_line(finished, tmp_path):
     run_flag = f"--workdir={finished}"
     assert_one_line(run("sample", run_flag, "--genre=trash metal"), "thrash metal")
     assert_one_line(run("sample", f"--workdir={tmp_path}"), "experiments.train")
@@ -289,8 +289,8 @@ def test_sample_explains_bad_input_in_one_line(finished, tmp_path):
     assert_one_line(run("sample", run_flag, "--n=0"), "n")
 
 
-def test_a_full_disk_loses_no_checkpoint(data_dir, tmp_path):
-    """On a file system of 1.5 MiB, which takes a root user to mount."""
+def test_full_disk_keeps_the_last_checkpoint(data_dir, tmp_path):
+    """Mounts a file system of 1.5 MiB, which needs root."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1536k", "none", str(disk)]

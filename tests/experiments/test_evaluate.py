@@ -1,4 +1,4 @@
-"""The command on runs that are known to read, or to ignore, what they are asked."""
+"""Tests of the evaluate command on runs that are known to follow or ignore their conditions."""
 
 import json
 import os
@@ -18,8 +18,8 @@ from dac.training.state import init_state
 
 PROJECT = Path(__file__).parents[2]
 
-# Runs the command on a generator that draws demo covers and heeds what it is asked of the fields
-# $HEEDED alone; the dataset seems to lack the fields $HIDDEN. In a process of its own, as commands
+# Runs the command with a generator that draws demo covers and follows only the fields in $FOLLOWED.
+# The fields in $HIDDEN are removed from the dataset. It needs its own process, because commands
 # define flags of the same names.
 DRAWING_RUN = """
 import dataclasses, os, random
@@ -29,7 +29,7 @@ from dac.sampling import Run
 from data_pipeline.demo_covers import discography, drawing
 from experiments import cli, evaluate
 
-FIELDS, HEEDED, HIDDEN = (tuple(os.environ[n].split()) for n in ("FIELDS", "HEEDED", "HIDDEN"))
+FIELDS, FOLLOWED, HIDDEN = (tuple(os.environ[n].split()) for n in ("FIELDS", "FOLLOWED", "HIDDEN"))
 ALBUMS = [discography.album_of(i) for i in range(64)]
 
 class DrawingRun(Run):
@@ -41,7 +41,7 @@ class DrawingRun(Run):
         wanted = getattr(asked, field)
         chance = random.Random(i)
         genre, year = chance.choice(self.genres), chance.randint(*self.years)
-        if field in HEEDED:
+        if field in FOLLOWED:
             if field == "year":
                 year = wanted
             elif field == "genres":
@@ -72,7 +72,7 @@ cli.run(evaluate.main, evaluate.define_flags)
 
 
 def evaluate(*flags, **drawing):
-    """Runs the command; on a `DRAWING_RUN` if its environment variables are given."""
+    """Runs the command, on a `DRAWING_RUN` if its environment variables are given."""
     what = ["-c", DRAWING_RUN] if drawing else ["-m", "experiments.evaluate"]
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     return subprocess.run(
@@ -91,17 +91,17 @@ def line_of(field, printed):
     return line
 
 
-def assert_one_line(result, *told):
+def assert_one_line(result, *messages):
     assert result.returncode == 1, result.stderr
     (line,) = (line for line in result.stderr.splitlines() if line.startswith("error: "))
-    for text in told:
+    for text in messages:
         assert text in line
     assert "Traceback" not in result.stderr
 
 
-def test_it_tells_fields_that_are_read_from_one_that_is_ignored(data_dir, tmp_path):
+def test_evaluation_separates_followed_from_ignored_fields(data_dir, tmp_path):
     flags = (f"--workdir={tmp_path}", f"--data_dir={data_dir}", "--n=200")
-    drawing = {"FIELDS": "genres year artist title", "HEEDED": "genres year artist", "HIDDEN": ""}
+    drawing = {"FIELDS": "genres year artist title", "FOLLOWED": "genres year artist", "HIDDEN": ""}
     result = evaluate(*flags, **drawing)
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "evaluation.json").read_text())
@@ -120,9 +120,9 @@ def test_it_tells_fields_that_are_read_from_one_that_is_ignored(data_dir, tmp_pa
     assert "not read" in line_of("title", result.stdout)
 
 
-def test_a_field_that_too_few_covers_tell_is_skipped(data_dir, tmp_path):
+def test_field_known_for_too_few_covers_is_skipped(data_dir, tmp_path):
     flags = (f"--workdir={tmp_path}", f"--data_dir={data_dir}", "--n=2")
-    drawing = {"FIELDS": "year title", "HEEDED": "", "HIDDEN": "year"}
+    drawing = {"FIELDS": "year title", "FOLLOWED": "", "HIDDEN": "year"}
     result = evaluate(*flags, **drawing)
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "evaluation.json").read_text())
@@ -135,7 +135,7 @@ def test_a_field_that_too_few_covers_tell_is_skipped(data_dir, tmp_path):
 
 @pytest.fixture
 def saved(config, tmp_path, data_dir):
-    """Saves a run that was never trained, and returns the flags for it."""
+    """Returns a function that saves an untrained run and returns its flags."""
 
     def save(conditions):
         config.conditions = conditions
@@ -152,7 +152,7 @@ def saved(config, tmp_path, data_dir):
     return save
 
 
-def test_a_generator_of_one_grey_cover_reads_nothing(saved, tmp_path):
+def test_generator_of_constant_covers_follows_no_field(saved, tmp_path):
     result = evaluate(*saved(FIELDS))
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "evaluation.json").read_text())
@@ -163,7 +163,7 @@ def test_a_generator_of_one_grey_cover_reads_nothing(saved, tmp_path):
         assert "not read (p = 0.500" in line_of(field, result.stdout)
 
 
-def test_a_run_without_conditions_or_checkpoints_is_explained(saved, tmp_path):
+def test_run_without_conditions_or_checkpoints_is_reported(saved, tmp_path):
     assert_one_line(evaluate(f"--workdir={tmp_path}"), "experiments.train")
     result = evaluate(*saved(()))
     assert result.returncode == 0, result.stderr

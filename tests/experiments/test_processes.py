@@ -1,4 +1,4 @@
-"""Runs of several processes, on this machine over loopback, started and killed for real."""
+"""Tests of runs with several real processes, which connect over loopback."""
 
 import json
 import os
@@ -29,7 +29,7 @@ from experiments import processes
 PROJECT = Path(__file__).parents[2]
 PATIENCE = 200  # seconds
 
-# 4x4 and 8x8; a fade-in from 320 to 640 images seen of 1,280; a batch fits four devices.
+# 4x4 and 8x8; 1,280 images with a fade-in from 320 to 640; batches divide over four devices.
 TINY = {
     "resolution": 8,
     "fmap_base": 16,
@@ -61,7 +61,7 @@ def dataset(data_dir):
 
 @pytest.fixture(scope="module")
 def finished(config, dataset, tmp_path_factory):
-    """The end of a run that one process made on two devices, and its directory."""
+    """The final state and the directory of a run by one process on two devices."""
     workdir = tmp_path_factory.mktemp("finished")
     loop.train(config, workdir, dataset, jax.devices()[:2])
     return last_state(config, workdir), workdir
@@ -75,7 +75,7 @@ def last_state(config, workdir):
 
 
 def assert_close(state, expected):
-    """Compares trees as whole vectors; all that differs is the order of sums."""
+    """Compares trees as whole vectors; only the order of summation differs."""
     for name in ("generator", "critic", "generator_ema", "generator_optimizer", "critic_optimizer"):
         a, b = (
             np.concatenate([np.ravel(x) for x in jax.tree.leaves(getattr(s, name))])
@@ -96,7 +96,7 @@ def parsed_flags():
 
 
 class Pair:
-    """Two processes that run the same command as one run, with a device each."""
+    """Two processes of one run, with one device each."""
 
     def __init__(self, folder, command, environments=None):
         port = free_port()
@@ -110,7 +110,7 @@ class Pair:
                 process = subprocess.Popen(
                     [sys.executable, *command, *flags],
                     cwd=PROJECT,
-                    # Compiled less well, and three times as fast: only one of them has a cache.
+                    # Compiles three times as fast, which matters because only one has a cache.
                     env=os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"} | extra,
                     stdout=stdout,
                     stderr=stderr,
@@ -118,7 +118,7 @@ class Pair:
             self._processes.append(process)
 
     def signal_second(self, number, ticks):
-        """Sends a signal to the second process once the first one told of some ticks."""
+        """Sends a signal to the second process after the first has logged some ticks."""
         deadline = time.monotonic() + PATIENCE
         while len(re.findall("images/s", self.errors()[0])) < ticks:
             assert self._processes[0].poll() is None, self.errors()
@@ -139,7 +139,7 @@ class Pair:
         return [err.read_text() for _, err in self._outputs]
 
     def outputs(self):
-        # Gloo, which connects them on CPUs, says so.
+        # Gloo, which connects processes on CPUs, writes to stdout.
         return [re.sub(r"\[Gloo\].*\n", "", out.read_text()) for out, _ in self._outputs]
 
 
@@ -149,10 +149,8 @@ def free_port():
         return free.getsockname()[1]
 
 
-@pytest.mark.slow  # three times two processes that compile
-def test_two_processes_stopped_and_killed_end_as_one_with_two_devices(
-    config, finished, data_dir, tmp_path
-):
+@pytest.mark.slow  # starts two compiling processes three times
+def test_resuming_two_processes_matches_one_with_two_devices(config, finished, data_dir, tmp_path):
     expected, expected_workdir = finished
     workdir = tmp_path / "run"
     command = [
@@ -166,7 +164,7 @@ def test_two_processes_stopped_and_killed_end_as_one_with_two_devices(
     assert pair.wait() == [0, 0], pair.errors()
     saved = re.search(r"stopped by SIGTERM: saved at ([\d,]+) images seen", pair.errors()[0])
     stopped_at = int(saved[1].replace(",", ""))
-    assert 400 <= stopped_at < 1280  # it has grown
+    assert 400 <= stopped_at < 1280  # at 8x8
     assert int(last_state(config, workdir).images_seen) == stopped_at
 
     pair = Pair(tmp_path, command)
@@ -192,7 +190,7 @@ def test_two_processes_stopped_and_killed_end_as_one_with_two_devices(
 
 @pytest.fixture(scope="module")
 def stopped(config, dataset, tmp_path_factory):
-    """The directory of a run on two devices that was stopped in the fade-in."""
+    """The directory of a run on two devices that was stopped at 8x8, after the fade-in."""
     workdir = tmp_path_factory.mktemp("stopped")
     make_batch = loop.make_batch
     with pytest.MonkeyPatch.context() as patch:
@@ -210,7 +208,7 @@ def stopped(config, dataset, tmp_path_factory):
 
 
 @pytest.mark.parametrize("devices", [1, 4])
-def test_a_checkpoint_of_two_devices_resumes_on_others(
+def test_checkpoint_of_two_devices_resumes_on_one_or_four(
     config, dataset, finished, stopped, tmp_path, devices
 ):
     shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
@@ -221,8 +219,8 @@ def test_a_checkpoint_of_two_devices_resumes_on_others(
     assert_close(state, expected)
 
 
-# What a process of a run does, in place of training.
-DOOR = """
+# Joins the processes of a run, without training.
+JOIN_CODE = """
 import jax
 from absl import flags
 from experiments import cli, data, processes
@@ -284,9 +282,9 @@ JOINED = [f"process {i} of 2 has 2 devices\n" for i in range(2)]
     ],
     ids=["slurm", "open_mpi", "cloud_tpu"],
 )
-def test_processes_of_a_launcher_find_each_other(environment, tmp_path):
+def test_launched_processes_find_each_other(environment, tmp_path):
     environments = [{k: v.format(i=i) for k, v in environment.items()} for i in range(2)]
-    pair = Pair(tmp_path, ["-c", DOOR], environments)
+    pair = Pair(tmp_path, ["-c", JOIN_CODE], environments)
     assert pair.wait() == [0, 0], pair.errors()
     assert pair.outputs() == JOINED
     assert pair.errors() == ["", ""]
@@ -297,12 +295,12 @@ def test_processes_of_a_launcher_find_each_other(environment, tmp_path):
     [
         {},
         {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "1"},
-        {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4"},  # a batch script that does not say srun
+        {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4"},  # a batch script without srun
         {"OMPI_COMM_WORLD_SIZE": "1", "OMPI_COMM_WORLD_RANK": "0"},
         {"TPU_WORKER_HOSTNAMES": "localhost", "TPU_WORKER_ID": "0"},
     ],
 )
-def test_one_process_starts_nothing(environment, monkeypatch):
+def test_single_process_does_not_initialize_jax_distributed(environment, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(jax.distributed, "initialize", lambda *a, **k: pytest.fail("it joined"))
@@ -314,7 +312,7 @@ def test_one_process_starts_nothing(environment, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("by_hand", "told"),
+    ("by_hand", "message"),
     [
         ({"process_id": 1}, "--coordinator_address is missing"),
         ({"coordinator_address": "host:1", "num_processes": 2}, "--process_id is missing"),
@@ -328,29 +326,29 @@ def test_one_process_starts_nothing(environment, monkeypatch):
         ),
     ],
 )
-def test_flags_at_odds_are_explained(by_hand, told):
+def test_inconsistent_flags_are_rejected(by_hand, message):
     with (
         flagsaver.flagsaver(**by_hand),
-        pytest.raises(UserError, match=re.escape(told)),
+        pytest.raises(UserError, match=re.escape(message)),
         processes.joined(),
     ):
         pass
 
 
-def test_an_open_mpi_that_tells_too_little_is_explained(monkeypatch):
+def test_open_mpi_without_mpi4py_is_reported(monkeypatch):
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
     monkeypatch.setattr(processes.importlib.util, "find_spec", lambda name: None)
-    told = "pip install mpi4py, or give --coordinator_address"
-    with pytest.raises(UserError, match=told), processes.joined():
+    message = "pip install mpi4py, or give --coordinator_address"
+    with pytest.raises(UserError, match=message), processes.joined():
         pass
 
 
 @pytest.mark.parametrize("process_id", [0, 1])
-def test_a_process_without_the_others_gives_up_in_one_line(process_id):
+def test_process_without_the_others_times_out_with_one_line(process_id):
     address = f"127.0.0.1:{free_port()}"
     result = subprocess.run(
         [
-            *(sys.executable, "-c", DOOR, "--patience=1", f"--coordinator_address={address}"),
+            *(sys.executable, "-c", JOIN_CODE, "--patience=1", f"--coordinator_address={address}"),
             *("--num_processes=2", f"--process_id={process_id}"),
         ],
         cwd=PROJECT,
@@ -365,7 +363,7 @@ def test_a_process_without_the_others_gives_up_in_one_line(process_id):
 
 
 def test_one_process_builds_the_demo_covers_and_the_other_waits(tmp_path):
-    pair = Pair(tmp_path, ["-c", DOOR, "--act=build", f"--data_dir={tmp_path / 'datasets'}"])
+    pair = Pair(tmp_path, ["-c", JOIN_CODE, "--act=build", f"--data_dir={tmp_path / 'datasets'}"])
     assert pair.wait() == [0, 0], pair.errors()
     assert pair.outputs()[1] == JOINED[1]
     assert "building the demo covers" in pair.errors()[0]
@@ -373,14 +371,14 @@ def test_one_process_builds_the_demo_covers_and_the_other_waits(tmp_path):
 
 
 def test_an_error_in_one_process_ends_the_other(tmp_path):
-    pair = Pair(tmp_path, ["-c", DOOR, "--act=fail"])
+    pair = Pair(tmp_path, ["-c", JOIN_CODE, "--act=fail"])
     assert pair.wait() == [1, 1], pair.errors()
     assert pair.errors()[1] == "error: a cover is damaged\n"
     assert pair.errors()[0].startswith("error: process 0 could not go on")
 
 
-def test_processes_with_different_flags_are_refused(tmp_path):
-    pair = Pair(tmp_path, ["-c", DOOR, "--act=differ"])
+def test_processes_with_different_flags_are_rejected(tmp_path):
+    pair = Pair(tmp_path, ["-c", JOIN_CODE, "--act=differ"])
     assert pair.wait() == [1, 1], pair.errors()
     for error in pair.errors():
         assert error == (
@@ -388,7 +386,7 @@ def test_processes_with_different_flags_are_refused(tmp_path):
         )
 
 
-def test_pmap_is_refused_for_several_processes(config, dataset, tmp_path, monkeypatch):
+def test_pmap_is_rejected_for_several_processes(config, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     config = config.copy_and_resolve_references()
     config.parallelism = "pmap"
@@ -396,7 +394,7 @@ def test_pmap_is_refused_for_several_processes(config, dataset, tmp_path, monkey
         loop.train(config, tmp_path, dataset)
 
 
-def test_a_run_directory_that_is_not_shared_is_refused(config, dataset, tmp_path, monkeypatch):
+def test_unshared_workdir_is_rejected(config, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(
         checkpoint.multihost_utils, "process_allgather", lambda newest: np.array([960, newest])
     )

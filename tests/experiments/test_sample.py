@@ -1,4 +1,4 @@
-"""The command that makes covers, as people run it: real processes on runs that never trained."""
+"""Tests of the sample command in real processes, on untrained runs."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ GENRES = ("ambient", "dub", "thrash metal")
 
 
 def make_run(workdir, config, conditions):
-    """A run directory with a checkpoint of random numbers."""
+    """Writes a run directory with a checkpoint of random numbers."""
     config.conditions = conditions
     shapes = jax.eval_shape(lambda: init_state(config, len(GENRES)))
     rng = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def sample(workdir, *flags):
     )
 
 
-def test_any_album_is_drawn_and_told_in_one_line(workdir, tmp_path):
+def test_sample_draws_an_album_and_reports_it_in_one_line(workdir, tmp_path):
     flags = (
         *("--genre=Thrash metal=3,dub", "--year=1949", "--artist=椎名林檎\u200b 🦆", "--n=3"),
         *(f"--title={'long ' * 2000}", f"--out={tmp_path / 'covers.png'}"),
@@ -74,8 +74,8 @@ def test_any_album_is_drawn_and_told_in_one_line(workdir, tmp_path):
         assert picture.width > 2 * 128
 
 
-def test_many_covers_are_files_in_a_folder_and_a_sheet_is_bounded(workdir, tmp_path):
-    """As many as a sheet of 8192x8192 does not hold, drawn and written a batch at a time."""
+def test_covers_that_do_not_fit_on_a_sheet_are_saved_in_a_folder(workdir, tmp_path):
+    """More covers than a sheet of 8192x8192 holds; they are drawn and written in batches."""
     result = sample(workdir, "--n=4097", f"--out={tmp_path / 'covers.png'}")
     assert result.returncode == 0, result.stderr
     assert b"do not fit on a sheet" in result.stderr
@@ -92,9 +92,9 @@ def test_many_covers_are_files_in_a_folder_and_a_sheet_is_bounded(workdir, tmp_p
         assert (picture.size, picture.mode) == ((8, 8), "RGB")
 
 
-def test_bad_input_is_explained_in_one_line(workdir, config, tmp_path):
+def test_bad_input_is_reported_in_one_line(workdir, config, tmp_path):
     genre_only = make_run(tmp_path / "genre", config, ("genres",))
-    for where, flags, told in (
+    for where, flags, message in (
         (workdir, ("--genre=trash metal=0.5",), "thrash metal"),
         (workdir, ("--artist=",), "the artist '' is blank"),
         (workdir, ("--genre=",), "the genre"),
@@ -105,5 +105,5 @@ def test_bad_input_is_explained_in_one_line(workdir, config, tmp_path):
         assert result.returncode == 1, result
         (line,) = result.stderr.decode().splitlines()
         assert line.startswith("error: ")
-        assert told in line
+        assert message in line
     assert not (tmp_path / "no.png").exists()

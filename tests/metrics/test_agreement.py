@@ -5,7 +5,7 @@ import numpy as np
 from dac.metrics.agreement import agreement
 
 
-def test_agreement_is_that_of_all_permutations():
+def test_agreement_matches_all_permutations():
     fits = np.random.default_rng(0).random((6, 6)) < 0.4
     shares = [fits[np.arange(6), list(p)].mean() for p in itertools.permutations(range(6))]
     result = agreement(fits)
@@ -14,10 +14,10 @@ def test_agreement_is_that_of_all_permutations():
     np.testing.assert_allclose(result.z, (result.share - np.mean(shares)) / np.std(shares))
 
 
-def test_agreement_tells_a_generator_that_reads_from_one_that_ignores():
+def test_agreement_detects_whether_conditions_are_followed():
     random = np.random.default_rng(0)
     wanted, ignoring = random.integers(8, size=(2, 500))
-    partly = np.where(random.random(500) < 0.2, wanted, ignoring)  # heeds a fifth of what is asked
+    partly = np.where(random.random(500) < 0.2, wanted, ignoring)  # follows a fifth of the requests
     collapsed = np.zeros(500, int)
     results = {
         name: agreement(found[:, None] == wanted)
@@ -26,7 +26,7 @@ def test_agreement_tells_a_generator_that_reads_from_one_that_ignores():
     assert results["partly"].p < 1e-6
     assert results["ignoring"].p > 0.01
     assert (results["collapsed"].z, results["collapsed"].p) == (0.0, 0.5)
-    # Under ignorance, z is that of a standard normal.
+    # If requests are ignored, z is standard normal.
     shuffles = (random.permutation(wanted) for _ in range(300))
     scores = [agreement(ignoring[:, None] == wanted).z for wanted in shuffles]
     assert abs(np.mean(scores)) < 0.2

@@ -7,13 +7,13 @@ MARKS = np.linspace(1950, 2025, 16)
 
 
 def paint(colors, brightness, random):
-    """Covers `[N, 8, 8, 3]` with a patch, red, green or blue, as bright as asked."""
+    """Draws covers `[N, 8, 8, 3]` with a red, green or blue patch of a given brightness."""
     covers = random.normal(32, 8, (len(colors), 8, 8, 3))
     covers[np.arange(len(colors)), 2:6, 2:6, colors] += 150 * brightness[:, None, None]
     return covers.clip(0, 255).astype(np.uint8)
 
 
-def test_readers_tell_colour_from_brightness():
+def test_readers_learn_colour_and_brightness():
     random = np.random.default_rng(0)
     colors, shares = random.integers(3, size=200), random.random(200)
     covers = paint(colors, 0.3 + 0.7 * shares, random)
@@ -25,7 +25,7 @@ def test_readers_tell_colour_from_brightness():
 
 
 @pytest.mark.parametrize("count", [1, 300])
-def test_probabilities_of_any_number_of_covers(count, monkeypatch):
+def test_reader_returns_probabilities_for_any_number_of_covers(count, monkeypatch):
     monkeypatch.setattr(readers, "STEPS", 1)
     targets = np.full((2, 3), 1 / 3, np.float32)
     reader = readers.train_reader(np.zeros((2, 8, 8, 3), np.uint8), targets, 0)
@@ -34,7 +34,7 @@ def test_probabilities_of_any_number_of_covers(count, monkeypatch):
     np.testing.assert_allclose(read.sum(axis=1), 1.0, rtol=1e-5)
 
 
-def test_two_hot_keeps_the_number():
+def test_two_hot_preserves_the_value():
     years = np.array([1950, 1951, 1988, 2025])
     spread = readers.two_hot(years, MARKS)
     np.testing.assert_allclose(spread @ MARKS, years, rtol=1e-6)

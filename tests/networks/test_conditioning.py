@@ -41,21 +41,21 @@ def demo_albums():
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_each_field_weighs_the_same_at_the_start(field, demo_albums):
-    """About unit variance, known or not, so that no field drowns the others in the sum."""
+def test_each_field_has_unit_variance_at_initialization(field, demo_albums):
+    """Approximately, whether known or unknown, so that no field dominates the sum."""
     for albums in (demo_albums, [Album()]):
         squares = [np.mean(embed(albums, (field,), seed) ** 2) for seed in range(4)]
         assert 0.75 < np.mean(squares) < 1.25
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_each_field_reaches_the_embedding(field):
+def test_each_field_changes_the_embedding(field):
     one, other = embed([KNOWN, OTHERS[field]])
     assert np.abs(one - other).max() > 0.01
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_where_a_field_is_unknown_what_stands_in_its_place_is_not_read(field):
+def test_value_of_an_unknown_field_is_ignored(field):
     conditions = encode([KNOWN, OTHERS[field], OTHERS[field]], FIELDS, len(GENRES))
     conditions[f"{field}_known"] = np.array([False, False, True])
     module = ConditionEmbedding(FEATURES)
@@ -72,7 +72,7 @@ def test_where_a_field_is_unknown_what_stands_in_its_place_is_not_read(field):
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradients))
 
 
-def test_near_years_are_alike_and_no_two_are_the_same():
+def test_close_years_have_similar_but_distinct_embeddings():
     years = embed([Album(year=year) for year in range(MIN_YEAR, MAX_YEAR + 1)], ("year",))
     unit = years / np.linalg.norm(years, axis=1, keepdims=True)
     cosines = unit @ unit.T
@@ -84,7 +84,7 @@ def test_near_years_are_alike_and_no_two_are_the_same():
     assert distances[~np.eye(len(years), dtype=bool)].min() > 0.3
 
 
-def test_artist_and_title_share_a_table_and_mean_different_things():
+def test_artist_and_title_share_the_ngram_table_but_embed_differently():
     conditions = encode([Album(artist="Dub", title="Dub")], ("artist", "title"), 0)
     variables = ConditionEmbedding(FEATURES).init(jax.random.key(0), conditions)
     assert sum(p.shape[0] > 1000 for p in jax.tree.leaves(variables)) == 1
@@ -92,7 +92,7 @@ def test_artist_and_title_share_a_table_and_mean_different_things():
     assert np.abs(artist - title).max() > 0.1
 
 
-def test_bag_of_ngrams_holds_the_roots_of_the_shares_and_no_padding():
+def test_bag_of_ngrams_has_square_roots_of_frequencies_without_padding():
     bag = np.asarray(bag_of_ngrams(jnp.array([[7, 9, 7, 7, 0, 0], [0, 0, 0, 0, 0, 0]])))
     assert {int(i): float(bag[0, i]) for i in np.flatnonzero(bag[0])} == pytest.approx(
         {7: 0.75**0.5, 9: 0.25**0.5}
@@ -108,7 +108,7 @@ class Player(nn.Module):
         return self.use(x, conditions)
 
 
-def test_a_generator_gets_normalised_conditions_beside_its_latents_by_their_weight():
+def test_join_appends_normalised_weighted_conditions_to_latents():
     conditions = encode([KNOWN, Album()], FIELDS, len(GENRES))
     conditions["weight"] = np.array([1.0, 0.25], np.float32)
     latents = jax.random.normal(jax.random.key(1), (2, FEATURES))
@@ -121,7 +121,7 @@ def test_a_generator_gets_normalised_conditions_beside_its_latents_by_their_weig
     np.testing.assert_allclose(norms, [1.0, 0.25], rtol=1e-5)
 
 
-def test_a_critic_projects_its_features_on_the_embedding():
+def test_projection_is_a_scaled_weighted_inner_product():
     conditions = encode([KNOWN, Album()], FIELDS, len(GENRES))
     features = jax.random.normal(jax.random.key(1), (2, FEATURES))
     scores, variables = Player(project_conditions).init_with_output(

@@ -11,8 +11,8 @@ def init(network, x):
     return jax.jit(network.init)(jax.random.key(0, impl="rbg"), x, {})
 
 
-def test_sizes_are_the_official_ones_at_64():
-    """The shapes in Newmu/dcgan_code, faces/train_uncond_dcgan.py."""
+def test_parameter_counts_match_the_official_code_at_64x64():
+    """Shapes from Newmu/dcgan_code, faces/train_uncond_dcgan.py."""
     convs = 25 * (1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3)
     dense = 1024 * 4 * 4
     generator = 100 * dense + 2 * dense + convs + 2 * (512 + 256 + 128)  # gw, gg, gb, ...
@@ -25,7 +25,7 @@ def test_sizes_are_the_official_ones_at_64():
         assert sum(p.size for p in jax.tree.leaves(params)) == expected
 
 
-def test_weights_start_small_and_scales_near_one():
+def test_initial_weights_are_small_and_scales_near_one():
     for network, x in (
         (dcgan.Generator(16, 128, 64), jnp.zeros((1, 8))),
         (dcgan.Critic(16, 128, 64), jnp.zeros((1, 16, 16, 3))),
@@ -42,7 +42,7 @@ def test_weights_start_small_and_scales_near_one():
                 assert abs(np.std(module["kernel"]) - 0.02) < 0.002
 
 
-def test_running_averages_move_towards_the_statistics_of_the_batch():
+def test_running_averages_move_towards_whole_batch_statistics():
     generator = dcgan.Generator(8, 16, 6)
     latents = jax.random.uniform(jax.random.key(1), (8, 5), minval=-1.0)
     variables = init(generator, latents)
@@ -59,7 +59,7 @@ def test_running_averages_move_towards_the_statistics_of_the_batch():
         np.testing.assert_allclose(var, 0.99 + 0.01 * features.var(axis=0), atol=1e-6)
 
 
-def test_pictures_are_within_range():
+def test_generated_pictures_are_in_range():
     generator = dcgan.Generator(8, 16, 6)
     latents = 1e6 * jax.random.normal(jax.random.key(1), (2, 5))
     pictures = generator.apply(init(generator, latents), latents, {})

@@ -1,4 +1,4 @@
-"""What the three GANs have in common."""
+"""Tests of what the three GANs have in common."""
 
 import functools
 
@@ -25,7 +25,7 @@ def name(gan_and_player):
 
 
 def draw_inputs(player, resolution, batch=8):
-    """What a player is applied to: latents or pictures, and genres, the last ones unknown."""
+    """Draws latents or pictures for a player, and genres; those of the last sample are unknown."""
     shape = (batch, 6) if player.__name__ == "Generator" else (batch, resolution, resolution, 3)
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     genres = np.eye(2, dtype=np.float32)[np.arange(batch) % 2]
@@ -33,7 +33,7 @@ def draw_inputs(player, resolution, batch=8):
 
 
 def at_stage(function, gan, resolution):
-    """`init` or `apply` of a network of the GAN, at the final resolution in mid-fade."""
+    """Wraps a network's `init` or `apply` to run at the final resolution, in mid-fade."""
 
     def call(first, x, conditions, **options):
         return function(first, x, conditions, *gan.stage(resolution, 0.5), **options)
@@ -42,7 +42,7 @@ def at_stage(function, gan, resolution):
 
 
 def build(gan_and_player, resolution, dtype=jnp.float32):
-    """A tiny network's `apply` and its variables."""
+    """Returns a tiny network's `apply` and its variables."""
     gan, player = gan_and_player
     network = player(resolution, 16, 6, dtype)
     init = jax.jit(at_stage(network.init, gan, resolution))
@@ -57,7 +57,7 @@ def player(request):
 
 @pytest.mark.parametrize("resolution", [32, 64])
 @pytest.mark.parametrize("gan", GANS)
-def test_shapes_and_names(gan, resolution):
+def test_output_shapes_and_parameter_modules(gan, resolution):
     for player, shape in (
         (gan.generator, (8, resolution, resolution, 3)),
         (gan.critic, (8,)),
@@ -73,7 +73,7 @@ def test_shapes_and_names(gan, resolution):
             assert (out.shape, out.dtype) == (shape, jnp.float32)
 
 
-def test_conditions_reach_the_player(player):
+def test_conditions_change_the_output(player):
     apply, variables = build(player, 8)
     x, conditions = draw_inputs(player[1], 8)
     same = np.broadcast_to(x[:1], x.shape)
@@ -91,7 +91,7 @@ def equations(jaxpr):
             yield from equations(each)
 
 
-def test_in_bf16_only_convolutions_are(player):
+def test_bf16_applies_only_to_convolutions(player):
     apply, variables = build(player, 8)
     rounded, _ = build(player, 8, jnp.bfloat16)
     inputs = draw_inputs(player[1], 8)
@@ -115,7 +115,7 @@ def test_in_bf16_only_convolutions_are(player):
 
 
 def apply_in_training(player, devices):
-    """Outputs, running statistics and gradients of a batch of 8 over some devices."""
+    """Returns outputs, running statistics and gradients for a batch of 8 split over devices."""
     apply, variables = build(player, 16)
 
     def step(x, conditions):
@@ -145,7 +145,7 @@ def test_batch_norm_is_the_same_on_1_and_4_devices(player):
 
 
 @pytest.mark.parametrize("player", WITH_BATCH_NORM, ids=name)
-def test_batch_norm_sees_the_other_samples_in_training_alone(player):
+def test_batch_norm_depends_on_other_samples_only_in_training(player):
     apply, variables = build(player, 16)
     x, conditions = draw_inputs(player[1], 16)
     others = np.concatenate([x[:1], -x[1:]])

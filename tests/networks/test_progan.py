@@ -13,7 +13,7 @@ GENRES = 3
 @pytest.fixture(scope="module")
 def players():
     generator, critic = progan.Generator(16, 64, 12), progan.Critic(16, 64, 12)
-    key = jax.random.key(0, impl="rbg")  # compiles in a quarter of the time
+    key = jax.random.key(0, impl="rbg")  # compiles four times as fast
     z, images = jnp.zeros((1, 12)), jnp.zeros((1, 16, 16, 3))
     conditions = {"genres": jnp.zeros((1, GENRES)), "genres_known": jnp.zeros((1,), bool)}
     return tuple(
@@ -30,12 +30,12 @@ def inputs():
 
 
 def only_active(params, resolution):
-    """The modules that the resolution uses: the network must not miss the others."""
+    """Returns only the modules used at a resolution; the network must not need the others."""
     return {k: v for k, v in params.items() if k in progan.active_modules(resolution)}
 
 
-def test_the_parameters_are_as_many_as_the_paper_says():
-    """Appendix A, table 2: 23.1M each at 1024x1024, here with an RGB layer at each resolution."""
+def test_parameter_counts_match_the_paper():
+    """Appendix A, table 2: 23.1M each at 1024x1024. Ours have an RGB layer at each resolution."""
     widths = {4: 512, 8: 512, 16: 512, 32: 512, 64: 256, 128: 128, 256: 64, 512: 32, 1024: 16}
 
     def conv(kernel_size, wide, narrow):
@@ -43,7 +43,7 @@ def test_the_parameters_are_as_many_as_the_paper_says():
 
     convs = [(3, widths[r // 2], w) for r, w in widths.items() if r > 4]
     convs += [(3, w, w) for r, w in widths.items() if r > 4]
-    # From 512 latents to 4x4 a transposed convolution, back a plain one, of all 16 positions.
+    # The layers between 512 latents or features and 4x4 have 4x4 kernels.
     generator = [(4, 512, 512), (3, 512, 512)] + convs + [(1, w, 3) for w in widths.values()]
     critic = [(1, 3, w) for w in widths.values()] + [(k, o, i) for k, i, o in convs]
     critic += [(3, 512 + 1, 512), (4, 512, 512), (1, 512, 1)]
@@ -63,7 +63,7 @@ def test_the_parameters_are_as_many_as_the_paper_says():
         assert round(count / 1e6, 1) == 23.1
 
 
-def test_both_players_work_at_each_resolution_with_its_modules_alone(players, inputs):
+def test_each_resolution_needs_only_its_active_modules(players, inputs):
     (generator, g), (critic, c) = players
     latents, conditions = inputs
     for resolution in (4, 8, 16):
@@ -79,7 +79,7 @@ def test_both_players_work_at_each_resolution_with_its_modules_alone(players, in
 
 
 @pytest.mark.parametrize("resolution", [8, 16])
-def test_at_alpha_0_growth_changes_nothing(players, inputs, resolution):
+def test_alpha_0_gives_the_output_of_the_lower_resolution(players, inputs, resolution):
     (generator, g), (critic, c) = players
     latents, conditions = inputs
     before = generator.apply({"params": g}, latents, conditions, resolution // 2, 1.0)
@@ -93,7 +93,7 @@ def test_at_alpha_0_growth_changes_nothing(players, inputs, resolution):
 
 
 @pytest.mark.parametrize("resolution", [8, 16])
-def test_at_alpha_1_the_old_rgb_layers_do_not_matter(players, inputs, resolution):
+def test_alpha_1_ignores_the_old_rgb_layers(players, inputs, resolution):
     latents, conditions = inputs
     images = jax.random.normal(jax.random.key(2), (4, resolution, resolution, 3))
     for (network, params), name, x in zip(
@@ -107,7 +107,7 @@ def test_at_alpha_1_the_old_rgb_layers_do_not_matter(players, inputs, resolution
         np.testing.assert_allclose(first, second, atol=1e-5)
 
 
-def test_alpha_fades_the_picture_linearly(players, inputs):
+def test_alpha_interpolates_the_picture_linearly(players, inputs):
     generator, g = players[0]
     start, middle, end = (
         generator.apply({"params": g}, *inputs, 16, alpha) for alpha in (0.0, 0.25, 1.0)
@@ -115,7 +115,7 @@ def test_alpha_fades_the_picture_linearly(players, inputs):
     np.testing.assert_allclose(middle, 0.75 * start + 0.25 * end, atol=1e-5)
 
 
-def test_conditions_reach_both_players_and_unknown_is_one_of_them(players, inputs):
+def test_each_genre_and_unknown_give_different_outputs(players, inputs):
     (generator, g), (critic, c) = players
     latents, conditions = inputs
     same = jnp.broadcast_to(latents[:1], latents.shape)
@@ -123,15 +123,15 @@ def test_conditions_reach_both_players_and_unknown_is_one_of_them(players, input
     assert len({np.asarray(image).tobytes() for image in images}) == 4
     scores = critic.apply({"params": c}, jnp.zeros((4, 16, 16, 3)), conditions, 16, 1.0)
     assert len(set(np.asarray(scores).tolist())) == 4
-    # Where the genres are not known, what stands in their place is not read.
+    # The values of unknown genres are ignored.
     other = conditions | {"genres": conditions["genres"].at[3].set(jnp.array([0.0, 0.5, 0.5]))}
     np.testing.assert_array_equal(
         generator.apply({"params": g}, same, other, 16, 1.0)[3], images[3]
     )
 
 
-def test_the_critic_projects_the_embedding(players, inputs):
-    """Scores of two conditions differ by the inner product with the embeddings' difference."""
+def test_critic_score_is_linear_in_the_genre_weights(players, inputs):
+    """Conditions enter by projection, so an equal mix of two genres has their mean score."""
     critic, c = players[1]
     images = jnp.broadcast_to(jax.random.normal(jax.random.key(3), (1, 16, 16, 3)), (4, 16, 16, 3))
     known = {"genres": jnp.eye(GENRES)[jnp.array([0, 1, 2, 0])], "genres_known": jnp.ones(4, bool)}

@@ -16,10 +16,10 @@ def init(network, x):
     return jax.jit(network.init)(jax.random.key(0, impl="rbg"), x, {})
 
 
-def test_sizes_are_the_official_ones_at_64():
-    """The shapes in improved_wgan_training, gan_64x64.py, GoodGenerator and GoodDiscriminator."""
+def test_parameter_counts_match_the_official_code_at_64x64():
+    """Shapes from improved_wgan_training, gan_64x64.py, GoodGenerator and GoodDiscriminator."""
 
-    def block(wide, narrow, middle):  # the first convolution has no bias; two norms
+    def block(wide, narrow, middle):  # two norms; the first convolution has no bias
         shortcut = (wide + 1) * narrow
         norms = 2 * (wide + middle)
         return shortcut + 9 * wide * middle + (9 * middle + 1) * narrow + norms
@@ -37,7 +37,7 @@ def test_sizes_are_the_official_ones_at_64():
         assert sum(p.size for p in jax.tree.leaves(params)) == expected
 
 
-def test_weights_start_uniform_at_he_or_glorots_scale():
+def test_initial_weights_are_he_or_glorot_uniform():
     for network, x in PLAYERS:
         params = init(network, x)["params"]
         for path, weights in jax.tree_util.tree_leaves_with_path(params):
@@ -52,7 +52,7 @@ def test_weights_start_uniform_at_he_or_glorots_scale():
             np.testing.assert_allclose(np.std(weights), limit / 3**0.5, rtol=0.15)
 
 
-def test_scores_do_not_depend_on_the_other_samples():
+def test_critic_scores_do_not_depend_on_other_samples():
     critic, _ = PLAYERS[1]
     images = jax.random.normal(jax.random.key(1), (4, 16, 16, 3))
     variables = init(critic, images)

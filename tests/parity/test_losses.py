@@ -1,4 +1,4 @@
-"""Losses, penalties and augmentation against PyTorch."""
+"""Compares losses, penalties and augmentation with PyTorch."""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_losses_of_scores_and_their_gradients(loss):
+def test_losses_and_their_gradients_match_pytorch(loss):
     scores = 4 * np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32)
     theirs = port.tensor(scores).requires_grad_()
     for ours, value in zip(LOSSES[loss], port.score_losses(loss, *theirs), strict=True):
@@ -35,13 +35,13 @@ def test_losses_of_scores_and_their_gradients(loss):
         port.assert_close(gradient, torch.autograd.grad(value, theirs, retain_graph=True)[0])
 
 
-def penalty_of_ours(penalty, score, real, fake, mixing):
+def our_penalty(penalty, score, real, fake, mixing):
     if penalty == "gradient_penalty":
         return losses.gradient_penalty(score, real, fake, mixing)[0]
     return losses.zero_centered_penalty(score, real)
 
 
-def penalty_of_theirs(penalty, score, real, fake, mixing):
+def their_penalty(penalty, score, real, fake, mixing):
     if penalty == "gradient_penalty":
         return port.gradient_penalty(score, real, fake, mixing)
     return port.squared_gradient_norms(score, real).mean()
@@ -55,7 +55,7 @@ def penalty_of_theirs(penalty, score, real, fake, mixing):
         ("zero_centered_penalty", "progan"),
     ],
 )
-def test_penalties_and_their_gradients_with_respect_to_the_critic(penalty, gan):
+def test_penalties_and_critic_gradients_match_pytorch(penalty, gan):
     conditions = port.draw_conditions(("genres",), BATCH)
     _, critic = port.make_pairs(gan, RESOLUTION, FMAPS, 4, conditions)
     random = np.random.default_rng(0)
@@ -69,23 +69,23 @@ def test_penalties_and_their_gradients_with_respect_to_the_critic(penalty, gan):
             stage = GANS[gan].stage(RESOLUTION, ALPHA)
             return critic.flax.apply({"params": params}, images, conditions, *stage)
 
-        return penalty_of_ours(penalty, score, *inputs)
+        return our_penalty(penalty, score, *inputs)
 
     def score(images):
         return critic.torch(images, port.tensors(conditions), RESOLUTION, ALPHA)
 
     mine, gradients = ours(critic.variables["params"])
-    theirs = penalty_of_theirs(penalty, score, *map(port.tensor, inputs))
+    theirs = their_penalty(penalty, score, *map(port.tensor, inputs))
     port.assert_close(mine, theirs)
     theirs.backward()
-    # Some parameters do not touch the slope, as the last bias.
+    # Some parameters, such as the last bias, do not affect the penalty.
     parameters = critic.torch.named_parameters()
     theirs = {k: torch.zeros_like(p) if p.grad is None else p.grad for k, p in parameters}
     port.assert_all_close(port.to_torch(critic.torch, gradients), theirs)
 
 
 @pytest.mark.parametrize("size", [4, 8])
-def test_augmentation_wherever_it_may_shift_and_cut(size):
+def test_augmentation_matches_pytorch_at_every_position(size):
     reach = int(size / 8 + 0.5)
     for name, places in (("translate", range(-reach, reach + 1)), ("cut_out", range(size + 1))):
         rows, columns = (x.ravel() for x in np.meshgrid(places, places))

@@ -1,4 +1,4 @@
-"""The networks and their layers against PyTorch."""
+"""Compares the networks and their layers with PyTorch."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ def draw(*shape, seed=1):
 
 @pytest.mark.parametrize("function", ["pixel_norm", "minibatch_stddev"])
 @pytest.mark.parametrize("batch", [2, 8])  # smaller than a group, and two groups
-def test_normalisation_and_its_gradient(function, batch):
+def test_normalisation_and_its_gradient_match_pytorch(function, batch):
     x = draw(batch, 4, 4, 5)
     ours, pull_back = jax.vjp(getattr(layers, function), jnp.asarray(x))
     x = port.tensor(x).requires_grad_()
@@ -35,7 +35,7 @@ def test_normalisation_and_its_gradient(function, batch):
 @pytest.mark.parametrize(
     ("resolution", "fields"), [*((r, ()) for r in (4, 8, 16, 32, 64)), (16, FIELDS)]
 )
-def test_progan_at_each_resolution_through_its_fade_in(resolution, fields):
+def test_progan_matches_pytorch_at_each_resolution_and_alpha(resolution, fields):
     conditions = port.draw_conditions(fields, BATCH)
     generator, critic = port.make_pairs("progan", 64, FMAPS, LATENT, conditions)
     latents, images = draw(BATCH, LATENT), draw(BATCH, resolution, resolution, 3)
@@ -57,8 +57,8 @@ def test_progan_at_each_resolution_through_its_fade_in(resolution, fields):
 
 @pytest.mark.parametrize(("resolution", "fields"), [(32, FIELDS), (64, ())])
 @pytest.mark.parametrize("gan", ["dcgan", "wgan_gp"])
-def test_networks_that_do_not_grow_in_training_and_in_sampling(gan, resolution, fields):
-    """Training: by the statistics of the batch, with what they make of the running averages."""
+def test_dcgan_and_wgan_gp_match_pytorch_in_training_and_sampling(gan, resolution, fields):
+    """Training uses batch statistics; the updated running averages are compared as well."""
     conditions = port.draw_conditions(fields, BATCH)
     pairs = port.make_pairs(gan, resolution, FMAPS, LATENT, conditions)
     inputs = (draw(BATCH, LATENT), draw(BATCH, resolution, resolution, 3))
@@ -68,7 +68,7 @@ def test_networks_that_do_not_grow_in_training_and_in_sampling(gan, resolution, 
             return pair.flax.apply(pair.variables, x, conditions, mutable=["batch_stats"])
 
         sampled = jax.jit(pair.flax.apply)(pair.variables, x, conditions)
-        # Over the axis that batch norm takes its means over, of one device.
+        # Batch norm averages over this device axis, which has size 1.
         trained, changed = jax.jit(jax.vmap(in_training, axis_name="data"))(x[None])
         for training, values in ((False, sampled), (True, trained[0])):
             network = pair.torch.train(training)

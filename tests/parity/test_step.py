@@ -1,4 +1,4 @@
-"""A whole training step of each GAN, against the loop that one would write in PyTorch."""
+"""Compares a whole training step of each GAN with a plain PyTorch training loop."""
 
 import copy
 import functools
@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is missing: pip install -e 
 from tests.parity import torch_gans as port  # noqa: E402
 
 BATCH = 8
-STEP = 3  # those before
+STEP = 3  # steps before this one
 SMALL = {
     "resolution": 8,
     "fmap_base": 24,
@@ -30,24 +30,24 @@ SMALL = {
     "fade_kimg": (0.0, 0.16, 0.16),
     "stable_kimg": (0.16,) * 3,
     "ema_half_life_kimg": 0.02,
-    # High, so that updates are far above the rounding of the float32 numbers that they change.
+    # High, so that updates are far larger than the float32 rounding of the weights.
     "learning_rates": (0.05,) * 3,
 }
 CASES = {
     "progan": (progan_full, {"augment": "none", "condition_ramp_kimg": 0.5}),
     "wgan_gp": (wgan_gp, {"n_critic": 2}),
-    "dcgan": (dcgan, {"resolution": 16}),  # from which on its critic has batch norm
+    "dcgan": (dcgan, {"resolution": 16}),  # the smallest at which the critic has batch norm
     "r3gan": (progan, {"resolution": 4, "loss": "rpgan_r1r2", "augment": "diffaugment"}),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_step_of_both_players(case):
+def test_training_step_matches_pytorch(case):
     module, changes = CASES[case]
     config = module.get_config("demo")
     config.update(SMALL | changes)
     phase = phases(config)[-1]
-    before = draw_state(config, phase.start + 7 * BATCH)  # amid ProGAN's fade-in
+    before = draw_state(config, phase.start + 7 * BATCH)  # inside ProGAN's fade-in
     batches = draw_batches(config, phase)
     theirs = TorchTraining(config, phase, before)
     their_metrics = theirs.step(batches)
@@ -60,12 +60,12 @@ def test_a_step_of_both_players(case):
         parameters = dict(network.named_parameters())
 
         def change(name, values, network=network):
-            """How far ours and theirs have come from where both began."""
+            """Returns our and their changes from the common start, and the comparison floor."""
             start, end = (port.to_torch(network, getattr(s, name)) for s in (before, after))
             return (
                 {key: end[key] - start[key] for key in values},
                 {key: values[key].detach() - start[key] for key in values},
-                0.01,  # so that 1e-6 is let pass: float32 has steps of 2e-7 from 2 to 4
+                0.01,  # allows errors of 1e-6: float32 spacing is 2e-7 from 2 to 4
             )
 
         port.assert_all_close(*change(player, parameters))
@@ -83,10 +83,10 @@ def test_a_step_of_both_players(case):
 
 
 def draw_state(config, images_seen):
-    """Draws the state in the middle of a training, Adam's moments too.
+    """Draws a state from the middle of training, including Adam's moments.
 
-    Were they 0, Adam would step by the gradient's sign times the learning rate: a gradient that is
-    0 but for rounding would move a weight as far as any other, and either way.
+    If the moments were 0, Adam would step by the learning rate times the gradient's sign. Then a
+    gradient that is 0 except for rounding would move a weight by a full step in either direction.
     """
     shapes = jax.eval_shape(lambda: init_state(config, port.GENRES))
     scale = port.kernel_scale(config.gan)
@@ -116,7 +116,7 @@ def draw_state(config, images_seen):
 
 
 def draw_batches(config, phase):
-    """One for each update of the critic, `[n_critic, B, ...]`."""
+    """Draws one batch per critic update, `[n_critic, B, ...]`."""
     shape = (phase.n_critic, BATCH)
     conditions = port.draw_conditions(config.conditions, phase.n_critic * BATCH)
     size = (*shape, phase.resolution, phase.resolution, 3)
@@ -138,7 +138,7 @@ def our_step(config, phase, state, batches):
 
 
 class TorchTraining:
-    """A training step in PyTorch; of ours are the random numbers alone."""
+    """A training step in PyTorch; only the random numbers come from `dac`."""
 
     def __init__(self, config, phase, state):
         self.config, self.phase, self.state = config, phase, state
@@ -178,14 +178,14 @@ class TorchTraining:
         return adam
 
     def step(self, batches):
-        """Trains for a step; returns the metrics."""
+        """Trains for one step; returns the metrics."""
         generator, critic = self.players["generator"], self.players["critic"]
         metrics = []
         for i in range(self.phase.n_critic):
             number = STEP * self.phase.n_critic + i
             batch = {name: values[i] for name, values in batches.items()}
             conditions = self.conditions(batch, "critic_conditions", number)
-            # By a copy: the running averages that this moves are not kept.
+            # On a copy, because the running averages that this updates are discarded.
             fake = copy.deepcopy(generator)(
                 self.latents("critic_latents", number), conditions, *self.where
             )
@@ -229,7 +229,7 @@ class TorchTraining:
         return port.tensor(draw_latents(self.config, self.keys(stream, number)))
 
     def conditions(self, batch, stream, number):
-        """Hides each field of some albums; the ramp is that of Shahbazi et al. 2022."""
+        """Hides each field of some albums; the ramp follows Shahbazi et al. 2022."""
         conditions = port.tensors({name: x for name, x in batch.items() if name != "image"})
         fields, rate = self.config.conditions, self.config.condition_drop_rate
         keep = functools.partial(jax.random.bernoulli, p=1 - rate, shape=(len(fields),))
@@ -249,11 +249,11 @@ class TorchTraining:
         return torch.lerp(blurred, images, self.where[1])
 
     def augment(self, images, stream, number):
-        """Takes each pixel from where our augmentation does, which a picture of places tells."""
+        """Moves pixels as our augmentation does, found by augmenting a picture of pixel indices."""
         if self.config.augment == "none":
             return images
         size = images.shape[2]
         places = jnp.arange(1.0, size**2 + 1).reshape(1, size, size, 1).repeat(BATCH, axis=0)
         sources = port.tensor(diff_augment(places, self.keys(stream, number))).long().flatten(2)
-        pixels = torch.nn.functional.pad(images.flatten(2), (1, 0))  # place 0 is none
+        pixels = torch.nn.functional.pad(images.flatten(2), (1, 0))  # index 0 means no source
         return pixels.gather(2, sources.expand(-1, 3, -1)).reshape(images.shape)

@@ -1,9 +1,9 @@
-"""The three GANs and their losses once more, in plain PyTorch: from the papers and official codes.
+"""Plain PyTorch versions of the three GANs and their losses, from the papers and official code.
 
-Nothing is fused, and nothing is shared with `dac` but the names of the modules, by which weights
-are copied over. Pictures and features are `[B, C, H, W]`; only where a dense layer meets features
-are these in Flax's order, `[4, 4, C]`, so that its weights need no sorting. All is float64, so that
-what the two sides differ by is the rounding of one of them.
+Nothing is fused. Only the module names are shared with `dac`, so that weights can be copied.
+Pictures and features are `[B, C, H, W]`. Next to a dense layer, features are in Flax's order,
+`[4, 4, C]`, so that its weights need no reordering. Everything is float64, so differences come only
+from rounding in JAX.
 """
 
 from typing import NamedTuple
@@ -27,7 +27,7 @@ SLOPE = 0.2
 
 
 class Pair(NamedTuple):
-    """A network twice, and the variables that both have."""
+    """A network in Flax and in PyTorch, and the variables of both."""
 
     flax: object
     variables: dict
@@ -35,7 +35,7 @@ class Pair(NamedTuple):
 
 
 def make_pairs(gan, resolution, fmaps, latent_size, conditions) -> tuple[Pair, Pair]:
-    """Returns the generator and the critic of a GAN, with drawn variables."""
+    """Returns the generator and the critic of a GAN, with random variables."""
     latents, images = np.zeros((1, latent_size)), np.zeros((1, resolution, resolution, 3))
     fields = [name.removesuffix("_known") for name in conditions if name.endswith("_known")]
     conditions = {name: values[:1] for name, values in conditions.items()}
@@ -54,17 +54,17 @@ def make_pairs(gan, resolution, fmaps, latent_size, conditions) -> tuple[Pair, P
 
 
 def kernel_scale(gan: str) -> float:
-    """Standard deviation of drawn kernels: equalised learning rate scales those of ProGAN down."""
+    """Returns the standard deviation for random kernels; ProGAN scales its own down at run time."""
     return {"progan": 1.0}.get(gan, 0.1)
 
 
 def draw_variables(shapes, kernel_scale: float, seed: int = 0):
-    """Draws variables; none is at a value that would hide it, such as a bias of 0.
+    """Draws random variables; none has a value that would hide its effect, such as a bias of 0.
 
     Args:
-      shapes: of the variables, as `jax.eval_shape` gives them.
+      shapes: the variables' shapes, from `jax.eval_shape`.
       kernel_scale: standard deviation of the kernels.
-      seed: of the numbers.
+      seed: the random seed.
     """
     random = np.random.default_rng(seed)
 
@@ -81,7 +81,7 @@ def draw_variables(shapes, kernel_scale: float, seed: int = 0):
 
 
 def draw_conditions(fields, batch: int) -> dict[str, np.ndarray]:
-    """Draws what is known of some albums: of each field now and then nothing."""
+    """Draws the conditions of some albums, in which each field is sometimes unknown."""
     random = np.random.default_rng(2)
 
     def known(value):
@@ -100,7 +100,7 @@ def draw_conditions(fields, batch: int) -> dict[str, np.ndarray]:
 
 
 def tensor(x) -> torch.Tensor:
-    """An array as PyTorch has it: float64, and `[B, C, H, W]` if it is of pictures."""
+    """Converts an array to PyTorch: float64, and `[B, C, H, W]` for pictures."""
     x = torch.from_numpy(np.array(x))
     x = x.permute(0, 3, 1, 2) if x.ndim == 4 else x
     return x.double() if x.is_floating_point() else x
@@ -111,7 +111,7 @@ def tensors(arrays: dict) -> dict[str, torch.Tensor]:
 
 
 def to_torch(network: nn.Module, tree: dict, path: tuple[str, ...] = ()) -> dict[str, torch.Tensor]:
-    """A tree shaped as a Flax network's variables, by PyTorch's names and in its layouts."""
+    """Converts a tree of a Flax network's variables to PyTorch's names and layouts."""
     if isinstance(tree, dict):
         below = (to_torch(network, child, (*path, name)) for name, child in tree.items())
         return {name: value for child in below for name, value in child.items()}
@@ -128,7 +128,7 @@ def to_torch(network: nn.Module, tree: dict, path: tuple[str, ...] = ()) -> dict
 
 
 def load(network: nn.Module, variables: dict) -> nn.Module:
-    """Copies all of a Flax network's variables; neither side may have one more."""
+    """Copies all variables of a Flax network; both sides must have the same ones."""
     # Only PyTorch's batch norm counts its batches.
     everything = {k: v for k, v in network.state_dict().items() if k.endswith("_tracked")}
     for collection in variables.values():
@@ -138,7 +138,7 @@ def load(network: nn.Module, variables: dict) -> nn.Module:
 
 
 def running_averages(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Those of batch norm."""
+    """Returns the running averages of batch norm."""
     return {k: x for k, x in network.named_buffers() if not k.endswith("_tracked")}
 
 
@@ -150,10 +150,10 @@ def assert_close(ours, theirs: torch.Tensor) -> None:
 def assert_all_close(
     ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor], floor: float = 0.0
 ) -> None:
-    """As `assert_close`, tensor by tensor, where numbers are above `floor`; below, relative to it.
+    """As `assert_close`, for each tensor, but errors in small tensors are relative to `floor`.
 
-    It is 1% of the largest number of all or more: some gradients are 0 as their parts cancel, such
-    as that of a bias before batch norm, and nothing is more exact than what it is computed from.
+    The floor is raised to 1% of the largest number of all tensors. Some gradients are 0 because
+    their parts cancel, such as that of a bias before batch norm; their error depends on the parts.
     """
     assert ours.keys() == theirs.keys()
     floor = max([floor, *(0.01 * x.abs().max().item() for x in theirs.values())])
@@ -205,7 +205,7 @@ class EqualizedConv2d(nn.Conv2d):
 
 
 class EqualizedLatentsTo4x4(nn.Module):
-    """A linear layer to `[B, C, 4, 4]`, with a bias a map and a gain of its own (G_paper)."""
+    """A linear layer to `[B, C, 4, 4]`, with one bias per map and its own gain (G_paper)."""
 
     def __init__(self, inputs, features):
         super().__init__()
@@ -219,7 +219,7 @@ class EqualizedLatentsTo4x4(nn.Module):
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """PyTorch's, but its running variance is of the biased kind, as Flax and TensorFlow have it."""
+    """PyTorch's batch norm with a biased running variance, as in Flax and TensorFlow."""
 
     def __init__(self, features):
         super().__init__(features, eps=1e-5, momentum=0.01)
@@ -234,7 +234,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class ConditionEmbedding(nn.Module):
-    """The sum of a vector for each field, which is `unknown`'s where an album's is not known."""
+    """Sums one vector per field; unknown fields have a learned vector of their own."""
 
     def __init__(self, fields, features):
         super().__init__()
@@ -261,35 +261,37 @@ class ConditionEmbedding(nn.Module):
             return self.get_parameter(f"{field}_unknown")
         if field == "genres":
             return value @ self.genres
-        if field == "year":  # a wave and its quarter shift for each of these many years
+        if field == "year":  # sine and cosine for each wavelength in years
             turns = 2 * torch.pi * 30 * value / torch.tensor([480, 240, 120, 60, 30])
             return self.year(torch.cat([turns.sin(), turns.cos()]))
         ids, counts = value[value > 0].unique(return_counts=True)
-        roots = torch.sqrt(counts / counts.double().sum())  # of the n-grams' shares in the name
+        roots = torch.sqrt(
+            counts / counts.double().sum()
+        )  # of the n-grams' frequencies in the name
         return self.get_submodule(field)(F.leaky_relu(roots @ self.ngrams[ids], SLOPE))
 
 
 def weighted(embedding, conditions):
-    """The ramp of Shahbazi et al. 2022, arXiv 2201.06578."""
+    """Applies the ramp of Shahbazi et al. 2022, arXiv 2201.06578."""
     return embedding * conditions["weight"][:, None] if "weight" in conditions else embedding
 
 
 class Network(nn.ModuleDict):
-    """What all six networks share: how conditions enter them."""
+    """The base of all six networks: how conditions enter them."""
 
     def __init__(self, fields, features, modules):
         conditions = {"conditions": ConditionEmbedding(fields, features)} if fields else {}
         super().__init__(modules | conditions)
 
     def join(self, latents, conditions):
-        """The generators' input: the embedding is normalised apart from the latent."""
+        """Returns the generator's input: latents and the embedding, normalised separately."""
         if not conditions:
             return latents
         embedding = pixel_norm(self["conditions"](conditions))
         return torch.cat([latents, weighted(embedding, conditions)], dim=1)
 
     def project(self, features, conditions):
-        """Miyato and Koyama 2018, arXiv 1802.05637; scaled as in stylegan2-ada-pytorch."""
+        """Returns the projection of Miyato and Koyama 2018, scaled as in stylegan2-ada-pytorch."""
         if not conditions:
             return 0.0
         embedding = weighted(self["conditions"](conditions), conditions)
@@ -499,7 +501,7 @@ class WGANGPCritic(Network):
 
 
 def make_port(gan, player, resolution, fmaps, latent_size, fields) -> nn.Module:
-    """Returns a network by the names that `dac` gives it."""
+    """Returns the PyTorch version of a network, which is chosen by its names in `dac`."""
     if player == "Generator":
         make = {"progan": ProGANGenerator, "dcgan": DCGANGenerator, "wgan_gp": WGANGPGenerator}
         return make[gan](latent_size, resolution, *fmaps, fields=fields)
@@ -511,7 +513,7 @@ def make_port(gan, player, resolution, fmaps, latent_size, fields) -> nn.Module:
 
 
 def score_losses(loss, real_scores, fake_scores):
-    """The critic's and the generator's, without the critic's penalties."""
+    """Returns the critic's and the generator's losses, without penalties."""
     if loss == "wgan_gp":  # Gulrajani et al. 2017, algorithm 1
         return fake_scores.mean() - real_scores.mean(), -fake_scores.mean()
     if loss == "non_saturating":  # Newmu/dcgan_code, d_cost and g_cost
@@ -525,7 +527,7 @@ def score_losses(loss, real_scores, fake_scores):
 
 
 def squared_gradient_norms(critic, images):
-    """Of each picture's score; the graph stays, for the gradient by the critic's parameters."""
+    """Returns squared gradient norms of each score; keeps the graph for second derivatives."""
     images = images.detach().requires_grad_()
     (gradients,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
     return gradients.pow(2).sum(dim=(1, 2, 3))
@@ -539,7 +541,7 @@ def gradient_penalty(critic, real, fake, mixing):
 
 
 def critic_loss(config, critic, real, fake, mixing):
-    """The critic's whole loss, and its parts by the names of the step's metrics."""
+    """Returns the critic's whole loss, and its parts, named like the step's metrics."""
     real_scores, fake_scores = critic(real), critic(fake)
     loss, _ = score_losses(config.loss, real_scores, fake_scores)
     parts = {"real_score": real_scores.mean(), "fake_score": fake_scores.mean()}
@@ -558,7 +560,7 @@ def critic_loss(config, critic, real, fake, mixing):
 
 
 def translate(images, rows, columns):
-    """Shifts each picture by its own number of rows and columns, over zeros."""
+    """Shifts each picture by its own number of rows and columns, and fills with zeros."""
     size = images.shape[2]
     padded = F.pad(images, (1, 1, 1, 1))
     shifted = []
@@ -570,7 +572,7 @@ def translate(images, rows, columns):
 
 
 def cut_out(images, rows, columns):
-    """Sets a square of half the side to 0; given its centre, or what comes after it."""
+    """Zeroes a square of half the side, given its centre, or the pixel after it for even sides."""
     size = images.shape[2]
     side = int(size * 0.5 + 0.5)
     mask = torch.ones_like(images)

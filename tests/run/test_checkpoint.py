@@ -40,13 +40,13 @@ def kept(folder):
 
 
 def damage(folder, clock):
-    """Cuts the largest file of a checkpoint short, as a lost disk block would."""
+    """Truncates the largest file of a checkpoint."""
     files = [p for p in (folder / "checkpoints" / str(clock)).rglob("*") if p.is_file()]
     largest = max(files, key=lambda p: p.stat().st_size)
     largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
 
 
-def test_a_checkpoint_comes_back_to_the_bit(tmp_path, state):
+def test_checkpoint_is_restored_exactly(tmp_path, state):
     save(tmp_path, state, 7)
     (restored, extra), warnings = restore(tmp_path, state)
     expected = shift(state, 7).replace(images_seen=jnp.int32(7))
@@ -57,15 +57,15 @@ def test_a_checkpoint_comes_back_to_the_bit(tmp_path, state):
     assert (extra, warnings) == ({"clock": 7}, [])
 
 
-def test_the_last_two_are_kept_and_one_of_each_period(tmp_path, state):
+def test_last_two_checkpoints_and_one_per_period_are_kept(tmp_path, state):
     save(tmp_path, state, *range(100, 1300, 100), keep_every_kimg=0.5)
     assert {500, 1000, 1100, 1200} <= set(kept(tmp_path))
-    assert len(kept(tmp_path)) <= 5  # the one nearest to the start is kept, too
+    assert len(kept(tmp_path)) <= 5  # the one closest to the start is also kept
     save(tmp_path / "alone", state, 1, 2, 3)
     assert kept(tmp_path / "alone") == [2, 3]
 
 
-def test_a_damaged_checkpoint_is_passed_over_and_kept_aside(tmp_path, state):
+def test_damaged_checkpoint_is_skipped_and_moved_aside(tmp_path, state):
     save(tmp_path, state, 10, 20)
     damage(tmp_path, 20)
     reader = Checkpoints(tmp_path, read_only=True)
@@ -77,11 +77,11 @@ def test_a_damaged_checkpoint_is_passed_over_and_kept_aside(tmp_path, state):
     assert int(restored.images_seen) == extra["clock"] == 10
     assert "20 is damaged" in warnings[0]
     assert (tmp_path / "damaged_checkpoints" / "20").is_dir()
-    save(tmp_path, state, 20)  # its place is free again
+    save(tmp_path, state, 20)  # 20 can be saved again
     assert kept(tmp_path) == [10, 20]
 
 
-def test_a_half_written_checkpoint_is_ignored(tmp_path, state):
+def test_partially_written_checkpoint_is_ignored(tmp_path, state):
     save(tmp_path, state, 10)
     half = tmp_path / "checkpoints" / "20.orbax-checkpoint-tmp"
     half.mkdir()
@@ -90,7 +90,7 @@ def test_a_half_written_checkpoint_is_ignored(tmp_path, state):
     assert int(restored.images_seen) == 10
 
 
-def test_where_none_can_be_read_nothing_is_touched(tmp_path, state):
+def test_checkpoints_are_left_in_place_if_none_can_be_read(tmp_path, state):
     save(tmp_path, state, 10, 20)
     damage(tmp_path, 10)
     damage(tmp_path, 20)

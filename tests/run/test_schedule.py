@@ -12,7 +12,7 @@ from dac.run.schedule import phase_at, phases
 KIMG = st.integers(0, 100).map(lambda images: images / 1000)
 
 
-def test_the_base_config_is_the_papers_schedule():
+def test_base_config_has_the_official_schedule():
     config = default.get_config()
     config.resolution = 1024
     run = phases(config)
@@ -30,8 +30,8 @@ def test_the_base_config_is_the_papers_schedule():
 @hypothesis.given(
     st.lists(st.tuples(st.sampled_from([1, 3, 4, 16]), KIMG, KIMG), min_size=3, max_size=3)
 )
-def test_the_clock_hits_every_boundary(by_resolution):
-    """Walked step by step, a run meets each start and each end of a fade-in exactly."""
+def test_steps_hit_every_phase_boundary(by_resolution):
+    """Steps land exactly on the start of each phase and the end of each fade-in."""
     config = default.get_config()
     config.resolution = 16
     config.batch_sizes, config.fade_kimg, config.stable_kimg = zip(*by_resolution, strict=True)
@@ -56,7 +56,7 @@ def test_the_clock_hits_every_boundary(by_resolution):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("resolution", 48, "such as 32 or 64"),
         ("resolution", 2, "such as 4 or 8"),
@@ -68,14 +68,14 @@ def test_the_clock_hits_every_boundary(by_resolution):
         ("stable_kimg", (3e6, 0.0, 0.0, 0.0), "clock"),
     ],
 )
-def test_an_impossible_schedule_is_explained(field, value, told):
+def test_invalid_schedule_is_rejected(field, value, message):
     config = progan_genre.get_config("demo")
     config[field] = value
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         phases(config)
 
 
-def test_the_traced_alpha_is_the_alpha():
+def test_traced_alpha_equals_alpha():
     for phase in phases(progan_genre.get_config("demo")):
         moments = np.arange(phase.start, phase.end, 1777)
         traced = jax.vmap(phase.traced_alpha)(jnp.asarray(moments))

@@ -6,7 +6,7 @@ import pytest
 from dac.training import augment
 
 
-def test_translation_moves_pictures_and_fills_with_0():
+def test_translate_shifts_and_fills_with_zeros():
     images = jnp.arange(1.0, 65.0).reshape(1, 8, 8, 1)
     moved = augment.translate(images, jnp.array([[1, -1]]))[0, :, :, 0]
     np.testing.assert_array_equal(moved[1:, :-1], images[0, :-1, 1:, 0])
@@ -14,7 +14,7 @@ def test_translation_moves_pictures_and_fills_with_0():
     assert not moved[:, -1].any()
 
 
-def test_cutout_blanks_a_square_and_what_lies_outside_is_cut():
+def test_cut_out_zeroes_a_square_clipped_to_the_picture():
     images = jnp.ones((3, 8, 8, 2))
     cut = augment.cut_out(images, jnp.array([[4, 4], [0, 8], [2, 7]]))[..., 0]
     blank = [np.argwhere(np.asarray(image) == 0) for image in cut]
@@ -24,24 +24,24 @@ def test_cutout_blanks_a_square_and_what_lies_outside_is_cut():
 
 
 @pytest.mark.parametrize("size", [4, 8, 32])
-def test_every_shift_and_centre_is_drawn_and_none_other(size):
+def test_diff_augment_draws_every_allowed_shift_and_no_other(size):
     keys = jax.random.split(jax.random.key(0), 4000)
     ramp = jnp.broadcast_to(jnp.arange(1.0, size + 1)[None, :, None, None], (4000, size, size, 1))
     out = np.asarray(augment.diff_augment(ramp, keys))[..., 0]
     row = np.arange(1, size + 1)[:, None]
-    # What is left of a row tells its shift: the row's number less its place.
+    # Each pixel's value is its original row, so the difference is the shift.
     shifts = {int(s) for image in out for s in np.unique((row - image)[image > 0])}
     reach = int(size / 8 + 0.5)
     assert shifts == set(range(-reach, reach + 1))
 
 
-def test_gradients_pass_through_what_is_left():
+def test_gradients_pass_through_remaining_pixels():
     keys = jax.random.split(jax.random.key(1), 2)
     gradient = jax.grad(lambda x: augment.diff_augment(x, keys).sum())(jnp.ones((2, 8, 8, 1)))
     assert set(np.unique(gradient)) == {0.0, 1.0}
 
 
-def test_auto_is_on_below_30_000_covers():
+def test_auto_augments_below_30_000_covers():
     assert augment.uses_diff_augment("auto", 29_999)
     assert not augment.uses_diff_augment("auto", 30_000)
     assert augment.uses_diff_augment("diffaugment", 10**6)

@@ -37,7 +37,7 @@ def restore(config, workdir, dataset):
     return state
 
 
-def test_a_run_compiles_its_step_once_a_resolution_and_leaves_what_it_should(
+def test_training_compiles_once_per_resolution_and_writes_all_outputs(
     config, tmp_path, dataset, caplog
 ):
     with jax.log_compiles(), caplog.at_level(logging.WARNING):
@@ -60,12 +60,12 @@ def test_a_run_compiles_its_step_once_a_resolution_and_leaves_what_it_should(
     state = restore(config, tmp_path, dataset)
     assert (int(state.images_seen), int(state.step)) == (320, 40)
 
-    # A run that is complete stays as it is.
+    # Training a completed run again changes nothing.
     train(config, tmp_path, dataset)
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == len(ticks)
 
 
-def test_a_nan_stops_the_run_and_is_never_saved(config, tmp_path, dataset):
+def test_nan_stops_training_and_is_not_saved(config, tmp_path, dataset):
     config.learning_rates = (1e-3, 1e25)
     with pytest.raises(
         UserError, match=r"at step \d+ .*last good checkpoint is .*/\d+\. "
@@ -77,7 +77,7 @@ def test_a_nan_stops_the_run_and_is_never_saved(config, tmp_path, dataset):
     assert all_finite(state)
 
 
-def test_a_run_directory_of_another_config_is_refused(config, tmp_path, dataset):
+def test_workdir_with_another_config_is_rejected(config, tmp_path, dataset):
     write_run(tmp_path, claim_workdir(tmp_path, config, dataset.identity))
     claim_workdir(tmp_path, config, dataset.identity)
     config.fmap_max, config.seed = 16, 5
@@ -87,7 +87,7 @@ def test_a_run_directory_of_another_config_is_refused(config, tmp_path, dataset)
     assert not (tmp_path / "checkpoints").exists()
 
 
-def test_a_checkpoint_tells_whose_it_is(config, tmp_path, dataset):
+def test_checkpoint_of_another_config_is_rejected(config, tmp_path, dataset):
     config.update({"fade_kimg": (0.0, 0.0), "stable_kimg": (0.064, 0.0)})
     train(config, tmp_path, dataset)
     (tmp_path / "run.json").unlink()
@@ -98,13 +98,13 @@ def test_a_checkpoint_tells_whose_it_is(config, tmp_path, dataset):
     train(config, tmp_path, dataset)
 
 
-def test_a_run_directory_of_another_dataset_is_refused(config, tmp_path, dataset):
+def test_workdir_with_another_dataset_is_rejected(config, tmp_path, dataset):
     write_run(tmp_path, claim_workdir(tmp_path, config, dataset.identity | {"covers": 63}))
     with pytest.raises(UserError, match=r"dataset\.covers: 63 there, 64 now"):
         train(config, tmp_path, dataset)
 
 
-def test_a_second_training_in_the_same_directory_is_refused(config, tmp_path, dataset):
+def test_second_process_in_a_workdir_is_rejected(config, tmp_path, dataset):
     with (tmp_path / "train.log").open("a") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another process is training"):
@@ -112,7 +112,7 @@ def test_a_second_training_in_the_same_directory_is_refused(config, tmp_path, da
     assert not (tmp_path / "checkpoints").exists()
 
 
-def test_covers_smaller_than_the_resolution_are_refused(config, tmp_path, dataset):
+def test_covers_smaller_than_the_resolution_are_rejected(config, tmp_path, dataset):
     config.update({"resolution": 128, "fmap_base": 64})
     for name in ("batch_sizes", "learning_rates", "fade_kimg", "stable_kimg"):
         config[name] = config[name] * 3
@@ -140,22 +140,20 @@ def test_covers_smaller_than_the_resolution_are_refused(config, tmp_path, datase
         ("condition_ramp_kimg", -1.0),
     ],
 )
-def test_an_impossible_config_is_refused(config, field, value):
+def test_invalid_config_is_rejected(config, field, value):
     config[field] = value
     with pytest.raises(UserError, match=field):
         check_config(config)
 
 
 @pytest.mark.parametrize("loss", ["wgan_gp", "rpgan_r1r2"])
-def test_a_penalty_is_not_combined_with_batch_norm_in_the_critic(config, loss):
+def test_penalty_with_batch_norm_in_the_critic_is_rejected(config, loss):
     config.update({"gan": "dcgan", "loss": loss})
     with pytest.raises(UserError, match="batch norm, which mixes pictures: use 'non_saturating'"):
         check_config(config)
 
 
-def test_conditions_that_no_cover_tells_are_refused_if_none_is_left(
-    config, tmp_path, dataset, monkeypatch
-):
+def test_conditions_that_no_cover_has_are_rejected(config, tmp_path, dataset, monkeypatch):
     monkeypatch.setattr(CoverDataset, "known_fields", ("genres",))
     config.conditions = ("year", "artist")
     with pytest.raises(UserError, match=r"no cover of .* has any of these; known: genres"):
@@ -163,10 +161,8 @@ def test_conditions_that_no_cover_tells_are_refused_if_none_is_left(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_cover_in_mid_run_costs_nothing_once_it_is_mended(
-    config, tmp_path, dataset, data_dir
-):
-    """The damage is on the disk, where the covers of each batch are read; `dataset` stays whole."""
+def test_resuming_after_repairing_a_damaged_record_is_exact(config, tmp_path, dataset, data_dir):
+    """Only a copy of the records, streamed in batches, is damaged; `dataset` is intact."""
     train(config, tmp_path / "whole", dataset)
 
     shutil.copytree(data_dir, tmp_path / "data")
@@ -182,7 +178,7 @@ def test_a_damaged_cover_in_mid_run_costs_nothing_once_it_is_mended(
     ):
         train(config, tmp_path / "mended", streamed)
     saved = int(restore(config, tmp_path / "mended", dataset).images_seen)
-    assert saved % (config.checkpoint_kimg * 1000)  # saved where it failed, amid a tick
+    assert saved % (config.checkpoint_kimg * 1000)  # saved at the failure
 
     records.write_bytes(content)
     train(config, tmp_path / "mended", CoverDataset(path, memory_gib=0.0))
@@ -193,17 +189,17 @@ def test_a_damaged_cover_in_mid_run_costs_nothing_once_it_is_mended(
 
 
 def measured(workdir):
-    """The lines of `metrics.jsonl` without what depends on the machine's speed."""
+    """Returns the lines of `metrics.jsonl` without values that depend on the machine's speed."""
     timing = ("images_per_second", "training_seconds", "memory_gib")
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k not in timing} for line in lines]
 
 
 @pytest.mark.parametrize("where", ["step", "grid", "checkpoint"])
-def test_running_out_of_memory_ends_with_one_line_and_the_way_out(
+def test_out_of_memory_gives_a_one_line_error_with_advice(
     config, tmp_path, dataset, monkeypatch, where
 ):
-    """XLA really fails to allocate, in the third phase's middle, wherever that happens."""
+    """XLA really fails to allocate memory, in a step, a sample grid or a checkpoint."""
     target, name = {
         "step": (loop, "make_batch"),
         "grid": (loop.sampling, "sample_grid"),
@@ -217,18 +213,18 @@ def test_running_out_of_memory_ends_with_one_line_and_the_way_out(
         return original(*arguments)
 
     monkeypatch.setattr(target, name, fail_later)
-    told = (
+    message = (
         r"out of memory at 8x8 in batches of 8 .*last good checkpoint is (\S+)\. .*batch of 4 fits"
     )
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=message) as error:
         train(config, tmp_path, dataset)
     assert "\n" not in str(error.value)
     monkeypatch.undo()
-    good = re.search(told, str(error.value))[1]
+    good = re.search(message, str(error.value))[1]
     assert int(restore(config, tmp_path, dataset).images_seen) == int(Path(good).name)
     train(config, tmp_path, dataset)  # resumes
 
 
-def test_crossed_tells_multiples():
+def test_crossed_detects_multiples():
     crossings = [loop.crossed(start, start + 8, 0.02) for start in range(0, 64, 8)]
     np.testing.assert_array_equal(np.flatnonzero(crossings), [2, 4, 7])

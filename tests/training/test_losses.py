@@ -12,7 +12,7 @@ def pictures():
 
 
 def quadratic(images):
-    """D(x) = |x|^2 / 2 has the gradient x, so that penalties are known in closed form."""
+    """D(x) = |x|^2 / 2 has the gradient x, so penalties have a closed form."""
     return jnp.sum(jnp.square(images), axis=(1, 2, 3)) / 2
 
 
@@ -20,7 +20,7 @@ def norms(images):
     return np.sqrt((images**2).sum((1, 2, 3)))
 
 
-def test_gradient_penalty_of_a_quadratic_critic_is_the_formula(pictures):
+def test_gradient_penalty_matches_the_closed_form(pictures):
     real, fake = pictures
     mixing = np.random.default_rng(1).uniform(size=5).astype(np.float32)
     weight = mixing[:, None, None, None]
@@ -30,13 +30,13 @@ def test_gradient_penalty_of_a_quadratic_critic_is_the_formula(pictures):
     np.testing.assert_allclose(mean_norm, expected.mean(), rtol=1e-5)
 
 
-def test_zero_centered_penalty_of_a_quadratic_critic_is_the_formula(pictures):
+def test_zero_centered_penalty_matches_the_closed_form(pictures):
     penalty = losses.zero_centered_penalty(quadratic, jnp.asarray(pictures[0]))
     np.testing.assert_allclose(penalty, (norms(pictures[0]) ** 2).mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("penalty", ["gradient_penalty", "zero_centered_penalty"])
-def test_a_critic_without_slope_has_finite_gradients(penalty, pictures):
+def test_penalty_gradient_is_finite_for_a_constant_critic(penalty, pictures):
     inputs = (*pictures, jnp.ones(5)) if penalty == "gradient_penalty" else pictures[:1]
 
     def loss(slope):
@@ -61,11 +61,11 @@ SCORES = np.array([0.5, -1.0, 3.0], np.float32), np.array([-2.0, 0.25, 1.0], np.
         ("relativistic_generator_loss", lambda real, fake: np.log1p(np.exp(real - fake)).mean()),
     ],
 )
-def test_losses_of_both_scores_are_the_formulas(loss, expected):
+def test_losses_of_real_and_fake_scores_match_the_formulas(loss, expected):
     np.testing.assert_allclose(getattr(losses, loss)(*SCORES), expected(*SCORES), rtol=1e-6)
 
 
-def test_losses_of_one_score_are_the_formulas():
+def test_losses_of_real_or_fake_scores_match_the_formulas():
     real, fake = SCORES
     np.testing.assert_allclose(losses.drift(real), (real**2).mean(), rtol=1e-6)
     np.testing.assert_allclose(losses.wasserstein_generator_loss(fake), -fake.mean(), rtol=1e-6)

@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.fixture
 def config(config):
-    """The tests' config with a loss that is quick to compile."""
+    """The shared test config with a loss that compiles quickly."""
     config.update({"loss": "non_saturating", "augment": "none"})
     return config
 
@@ -32,7 +32,7 @@ def dataset(data_dir):
 
 
 def compile_last(config, batch_size, devices=1):
-    """The program of the last phase, for batches of a size."""
+    """Compiles the last phase with a given batch size."""
     config = config.copy_and_resolve_references()
     config.batch_sizes = (8, batch_size)
     run = phases(config)
@@ -40,7 +40,7 @@ def compile_last(config, batch_size, devices=1):
     return plan.Planner(config, mesh, num_genres=8, augment=False).compile(run[-1])
 
 
-def test_a_step_that_does_not_fit_is_refused_with_a_batch_that_does(
+def test_step_that_does_not_fit_is_rejected_with_a_batch_size_that_fits(
     config, dataset, tmp_path, monkeypatch
 ):
     fits, more = (compile_last(config, size) for size in (32, 64))
@@ -58,7 +58,7 @@ def test_a_step_that_does_not_fit_is_refused_with_a_batch_that_does(
         loop.train(config, tmp_path, dataset, jax.devices()[:1])
 
 
-def test_memory_grows_with_the_batch_and_shrinks_with_the_devices(config):
+def test_memory_scales_with_the_batch_size_per_device(config):
     small, large, shared = (
         compile_last(config, *at).memory for at in ((128, 1), (512, 1), (512, 4))
     )
@@ -66,26 +66,26 @@ def test_memory_grows_with_the_batch_and_shrinks_with_the_devices(config):
     assert 0.8 < shared / small < 1.25
 
 
-def test_saving_and_drawing_count_where_they_need_more_than_the_step(config, monkeypatch):
-    """A wide network in batches of 4: its state twice, or 16 covers, outweigh the step."""
+def test_memory_is_the_maximum_of_step_save_and_grid(config, monkeypatch):
+    """In a wide network with batches of 4, saving and sampling can need more than the step."""
     config.update({"fmap_base": 1024, "fmap_max": 128, "latent_size": 64})
     program = compile_last(config, 4)
     state = plan._bytes(plan_state(config))
     assert program.save_memory >= 2 * state
     assert program.grid_memory > state
     assert program.memory == max(program.step_memory, program.save_memory, program.grid_memory)
-    # Other devices than CPUs write checkpoints without a copy.
+    # On devices other than CPUs, checkpoints are written without a copy of the state.
     monkeypatch.setattr(plan, "copies_state", lambda device: False)
     without_copy = compile_last(config, 4)
     assert program.save_memory - without_copy.save_memory == state
 
 
-@pytest.mark.parametrize("needy", ["save_memory", "grid_memory"])
-def test_a_run_whose_checkpoints_or_grids_do_not_fit_is_refused(
-    config, dataset, tmp_path, monkeypatch, needy
+@pytest.mark.parametrize("operation", ["save_memory", "grid_memory"])
+def test_run_is_rejected_if_checkpoints_or_grids_do_not_fit(
+    config, dataset, tmp_path, monkeypatch, operation
 ):
     fitting = compile_last(config, 8)
-    more = {needy: 4 * fitting.memory}
+    more = {operation: 4 * fitting.memory}
     monkeypatch.setattr(plan, "device_memory", lambda device: 2 * fitting.memory)
     build = plan.Program
     monkeypatch.setattr(plan, "Program", lambda **fields: build(**fields | more))
@@ -98,7 +98,7 @@ def plan_state(config):
     return plan.Planner(config, mesh, num_genres=8, augment=False).state_shapes()
 
 
-def test_memory_of_devices_that_share_a_host(tmp_path, monkeypatch):
+def test_cpu_devices_share_the_memory_of_the_host_or_cgroup(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "CGROUP_LIMIT", tmp_path / "memory.max")
     whole = plan.device_memory(jax.devices()[0])
     (tmp_path / "memory.max").write_text("max\n")
@@ -107,7 +107,7 @@ def test_memory_of_devices_that_share_a_host(tmp_path, monkeypatch):
     assert plan.device_memory(jax.devices()[0]) == 2**20 // 8
 
 
-CONV = 2 * (2 * 4 * 4 * 5) * (3 * 3 * 3)  # 2x4x4x5 numbers, each of 3x3x3 products
+CONV = 2 * (2 * 4 * 4 * 5) * (3 * 3 * 3)  # 2x4x4x5 outputs with 3x3x3 products each
 
 
 def strided(x, kernel):
@@ -123,7 +123,7 @@ def squared(x, kernel):
     [
         (conv, [(2, 4, 4, 3), (3, 3, 3, 5)], CONV),
         (strided, [(2, 8, 8, 3), (3, 3, 3, 5)], CONV),
-        # The forward pass is needed, too; neither gradient needs more than it.
+        # The forward pass and a gradient, which has the same cost.
         (jax.grad(squared, argnums=0), [(2, 8, 8, 3), (3, 3, 3, 5)], 2 * CONV),
         (jax.grad(squared, argnums=1), [(2, 8, 8, 3), (3, 3, 3, 5)], 2 * CONV),
         (jnp.matmul, [(4, 5), (5, 6)], 2 * 4 * 5 * 6),
@@ -137,12 +137,12 @@ def squared(x, kernel):
         (jnp.add, [(4, 5), (4, 5)], 0),
     ],
 )
-def test_flops_are_those_counted_by_hand(function, shapes, expected):
+def test_flops_match_hand_counts(function, shapes, expected):
     arrays = [jnp.zeros(shape) for shape in shapes]
     assert count_flops(jax.make_jaxpr(function)(*arrays).jaxpr) == expected
 
 
-def test_flops_do_not_depend_on_the_devices_and_parameters_are_those_in_use(config):
+def test_flops_do_not_depend_on_devices_and_parameters_are_the_active_ones(config):
     programs = [compile_last(config, 32, devices) for devices in (1, 2)]
     assert programs[0].flops == programs[1].flops > 0
     sizes = []
@@ -156,7 +156,7 @@ def test_flops_do_not_depend_on_the_devices_and_parameters_are_those_in_use(conf
     assert programs[0].parameters == sizes[1] > sizes[0]
 
 
-def test_a_dry_run_prints_a_line_for_each_resolution_and_writes_nothing(data_dir, tmp_path):
+def test_dry_run_prints_a_line_per_resolution_and_writes_nothing(data_dir, tmp_path):
     result = subprocess.run(
         [
             *(sys.executable, "-m", "experiments.train", "--dry_run"),
@@ -187,7 +187,7 @@ def test_a_dry_run_prints_a_line_for_each_resolution_and_writes_nothing(data_dir
     ]
     assert int(second["parameters"].replace(",", "")) > int(first["parameters"].replace(",", ""))
     assert re.match(r"each device has [\d.]+ GiB; the whole run takes [\d.]+ \S+$", whole)
-    # What a step takes times the steps.
+    # The total time is the time per step times the number of steps.
     steps, seconds = 3200 / 8, np.array([_seconds(first[k]) for k in ("time/step", "time in all")])
     assert seconds[1] == pytest.approx(steps * seconds[0], rel=0.1)
 
