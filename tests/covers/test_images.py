@@ -17,7 +17,7 @@ def test_shrink_averages_blocks():
     assert images.shrink(covers, 8) is covers
 
 
-def test_grid_puts_each_cover_in_its_place():
+def test_grid_places_each_cover():
     covers = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.full((1, 2, 2, 3), 50, np.uint8)
     picture = np.asarray(images.grid(covers, columns=2, cell=4))
     assert picture.shape == (3 * 4 + 4 * 2, 2 * 4 + 3 * 2, 3)
@@ -29,7 +29,7 @@ def test_grid_puts_each_cover_in_its_place():
     assert labelled.width > picture.shape[1] + 60
 
 
-def test_a_picture_is_written_whole_or_not_at_all(tmp_path):
+def test_save_picture_is_atomic(tmp_path):
     path = tmp_path / "grid.png"
     images.save_picture(Image.new("RGB", (4, 4), "red"), path)
     with pytest.raises(OSError, match="configuration"):
@@ -39,7 +39,7 @@ def test_a_picture_is_written_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_animation_has_every_frame(tmp_path):
+def test_animation_has_every_frame(tmp_path):
     frames = []
     for i, colour in enumerate(("red", "lime", "blue")):
         frames.append(tmp_path / f"{i}.png")
