@@ -10,6 +10,13 @@ def write_text(path: Path, text: str) -> None:
     write_lines(path, [text])
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a binary file as `write_text` does."""
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+
+
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Writes lines, their ends included, as `write_text` does, without holding them all."""
     temporary = path.with_name(f"{path.name}.part")

@@ -33,7 +33,7 @@ from dac.run.workdir import read_run
 # Covers are drawn in batches of one size, so that a cover does not depend on how many are drawn.
 BATCH_SIZE = 16
 GRID_ROWS = 10  # at most this many genres, the most frequent ones, or years
-GRID_CELL = 64  # pixels
+GRID_CELLS = (64, 128)  # least and largest side of a cover in a sample grid, in pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,8 +230,8 @@ def sample_grid(run: Run, genre_counts: Sequence[int]) -> Image.Image:
         latents % columns if labels else latents,
     )
     # All grids of a run have one size, so that they make an animation.
-    cell = max(GRID_CELL, run.config.resolution)
-    return grid(covers, columns, cell, labels)
+    least, largest = GRID_CELLS
+    return grid(covers, columns, min(max(run.config.resolution, least), largest), labels)
 
 
 def _grid_rows(run: Run, genre_counts: Sequence[int]) -> tuple[list[Album], list[str] | None]:

@@ -1,5 +1,6 @@
 """Pictures of covers: conversion, grids, files and animations."""
 
+import io
 import os
 import tempfile
 from collections.abc import Sequence
@@ -44,11 +45,12 @@ def grid(
     Args:
       covers: `[N, R, R, 3]` uint8.
       columns: covers per row.
-      cell: side of a cover in the grid; smaller covers are enlarged by repeating pixels.
+      cell: side of a cover in the grid. Smaller covers are enlarged by repeating pixels, larger
+        ones shrunk by the mean of blocks, each by the nearest whole factor.
       row_labels: a text to the left of each row.
     """
-    scale = max(cell // covers.shape[1], 1)
-    side = covers.shape[1] * scale
+    factor = max(covers.shape[1] // cell, 1)
+    side = covers.shape[1] // factor * max(cell // covers.shape[1], 1)
     rows = -(-len(covers) // columns)
     font = ImageFont.load_default(size=13)
     labels = row_labels or ()
@@ -57,13 +59,21 @@ def grid(
     picture = Image.new("RGB", size, BACKGROUND)
     for i, cover in enumerate(covers):
         row, column = divmod(i, columns)
-        tile = Image.fromarray(cover).resize((side, side), Image.Resampling.NEAREST)
+        tile = Image.fromarray(cover).reduce(factor)
+        tile = tile.resize((side, side), Image.Resampling.NEAREST)
         picture.paste(tile, (left + column * (side + MARGIN), MARGIN + row * (side + MARGIN)))
     draw = ImageDraw.Draw(picture)
     for row, text in enumerate(labels):
         middle = MARGIN + row * (side + MARGIN) + side // 2
         draw.text((left - 6, middle), text, LABEL_COLOR, font, anchor="rm")
     return picture
+
+
+def encode_png(picture: Image.Image) -> bytes:
+    """Returns a picture as the bytes of a PNG file."""
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()
 
 
 def save_picture(picture: Image.Image, path: Path, **options) -> None:

@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,9 +18,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from dac.covers.images import save_animation, save_picture
+from dac.covers.images import encode_png, save_animation
 from dac.errors import UserError
-from dac.files import write_text
+from dac.files import write_bytes, write_text
 from dac.run.schedule import Phase
 from dac.training.plan import Program
 from dac.training.tensorboard import Board
@@ -47,7 +48,8 @@ class Monitor:
           UserError: another process is training in the directory.
         """
         self._workdir, self._run, self._writes = workdir, run, writes
-        self._bar = self._board = self._metrics = self._log = None
+        self._bar = self._board = self._metrics = self._log = self._grid = None
+        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="grids")
         self._tick = {"count": 0, "sums": {}}
         self._elapsed = 0.0
         self._seconds_per_flop = None
@@ -168,12 +170,34 @@ class Monitor:
             print(f"{status}  {losses}", file=sys.stderr, flush=True)
 
     def add_grid(self, images_seen: int, picture: Image.Image) -> None:
-        """Writes a sample grid to `samples/<images seen>.png` and TensorBoard."""
-        save_picture(picture, self._workdir / "samples" / f"{images_seen:010d}.png")
-        self._board.add_image(images_seen, "samples", np.asarray(picture))
+        """Writes a sample grid to `samples/<images seen>.png` and TensorBoard, in the background.
+
+        Raises:
+          OSError: the previous grid could not be written.
+        """
+        self.flush()
+
+        def write() -> bytes:
+            png = encode_png(picture)
+            write_bytes(self._workdir / "samples" / f"{images_seen:010d}.png", png)
+            return png
+
+        self._grid = images_seen, picture.size, self._encoder.submit(write)
+
+    def flush(self) -> None:
+        """Waits until the last sample grid is written; a checkpoint must not be ahead of it.
+
+        Raises:
+          OSError: it could not be written.
+        """
+        grid, self._grid = self._grid, None
+        if grid:
+            images_seen, size, png = grid
+            self._board.add_png(images_seen, "samples", size, png.result())
 
     def save_progress(self) -> None:
         """Writes `progress.gif` from the grids so far."""
+        self.flush()
         grids = self._grids() if self._writes else ()
         if grids:
             every = math.ceil(len(grids) / MAX_FRAMES)
@@ -190,6 +214,7 @@ class Monitor:
 
     def close(self) -> None:
         """Closes the files; every write was flushed."""
+        self._encoder.shutdown()
         if self._bar:
             self._bar.close()
         for file in (self._board, self._metrics, self._log):

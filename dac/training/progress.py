@@ -72,9 +72,10 @@ class Progress:
 
         Raises:
           FloatingPointError: a metric or a parameter is not finite.
-          OSError: this checkpoint or the previous one could not be written.
+          OSError: this checkpoint, the previous one or the last grid could not be written.
         """
         self.report()
+        self._monitor.flush()
         # The metrics of a step are those before its updates, so check what it made of the state.
         if not all_finite(parallel.local_copy(self.state)):
             raise FloatingPointError(f"a parameter is not finite at step {self.step}")

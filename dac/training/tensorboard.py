@@ -4,13 +4,12 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 # tensorboardX imports PyTorch if it is installed, for types that are not used here.
 sys.modules.setdefault("torch", None)
 from tensorboardX import summary  # noqa: E402
 from tensorboardX.event_file_writer import EventsWriter  # noqa: E402
 from tensorboardX.proto.event_pb2 import Event, SessionLog  # noqa: E402
+from tensorboardX.proto.summary_pb2 import Summary  # noqa: E402
 
 if sys.modules["torch"] is None:
     del sys.modules["torch"]
@@ -35,9 +34,11 @@ class Board:
         for name, value in values.items():
             self._write(images_seen, summary=summary.scalar(name, value))
 
-    def add_image(self, images_seen: int, name: str, image: np.ndarray) -> None:
-        """Adds a picture, `[H, W, 3]` uint8."""
-        self._write(images_seen, summary=summary.image(name, image, dataformats="HWC"))
+    def add_png(self, images_seen: int, name: str, size: tuple[int, int], png: bytes) -> None:
+        """Adds an RGB picture of a width and a height, as the bytes of a PNG file."""
+        width, height = size
+        image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
+        self._write(images_seen, summary=Summary(value=[Summary.Value(tag=name, image=image)]))
 
     def close(self) -> None:
         """Closes the file."""

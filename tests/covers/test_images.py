@@ -29,6 +29,14 @@ def test_grid_places_each_cover():
     assert labelled.width > picture.shape[1] + 60
 
 
+def test_grid_shrinks_covers_that_are_larger_than_a_cell():
+    covers = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+    picture = np.asarray(images.grid(covers, columns=1, cell=8))
+    assert picture.shape == (12, 12, 3)
+    means = covers[0].reshape(8, 4, 8, 4, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(picture[2:10, 2:10], means, atol=0.51)
+
+
 def test_save_picture_is_atomic(tmp_path):
     path = tmp_path / "grid.png"
     images.save_picture(Image.new("RGB", (4, 4), "red"), path)
