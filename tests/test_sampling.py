@@ -195,6 +195,16 @@ def test_grid_shows_the_most_frequent_genres(config):
     assert sample_grid(many, counts).height > GRID_ROWS * 64
 
 
+def test_grid_of_large_covers_is_bounded(config):
+    run = make_run(config, conditions=("genres",))
+    large = np.zeros((len(GENRES) * config.grid_columns, 512, 512, 3), np.uint8)
+    config.resolution = 512
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "sample", lambda *asked: large)
+        picture = sample_grid(dataclasses.replace(run, resolution=512), (1, 1, 1))
+    assert picture.height == MARGIN + len(GENRES) * (128 + MARGIN)
+
+
 @pytest.mark.parametrize("fields", [(), ("artist", "title")])
 def test_grid_without_genres_or_years_has_one_latent_per_cover(config, fields):
     rows, labels = cells(make_run(config, conditions=fields))
