@@ -172,7 +172,7 @@ def load_run(workdir: str | Path, warn: Callable[[str], None] = warnings.warn) -
         genres = tuple(dataset["genres"])
         fields = tuple(f for f in config.conditions if f in dataset["fields"])
         years = None if dataset["years"] is None else tuple(dataset["years"])
-        run = phases(config)
+        schedule = phases(config)
         shapes, _ = jax.eval_shape(lambda: init_players(config, len(genres)))
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
@@ -197,7 +197,7 @@ def load_run(workdir: str | Path, warn: Callable[[str], None] = warnings.warn) -
         raise no_checkpoint
     state, _ = restored
     images_seen = int(state.images_seen)
-    phase = phase_at(run, max(images_seen - 1, 0))
+    phase = phase_at(schedule, max(images_seen - 1, 0))
     return Run(
         config=config,
         genres=genres,

@@ -12,13 +12,22 @@ from dac.errors import UserError
 INTERRUPTED = 130  # the exit code that shells use after Ctrl-C
 
 
-def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> NoReturn:
+def run(
+    main: Callable[[], int | None],
+    define_flags: Callable[[], None],
+    check_arguments: Callable[[Sequence[str]], None] = lambda arguments: None,
+) -> NoReturn:
     """Defines and parses the flags, runs `main`, and exits with its return value.
 
     Flags are defined here and not when a command is imported, so that several commands, which share
     names of flags, can be imported side by side.
 
     A `UserError`, an `OSError` or a bad flag prints one line and exits with code 1.
+
+    Args:
+      main: the command; returns an exit code, None for 0.
+      define_flags: defines its flags.
+      check_arguments: raises a `UserError` if the arguments can't be parsed.
     """
     define_flags()
 
@@ -44,28 +53,23 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> NoR
 
     for stream in (sys.stdout, sys.stderr):  # names may not fit the terminal's encoding
         stream.reconfigure(errors="backslashreplace")
-    app.run(guarded, flags_parser=_parse)
+
+    def parse(arguments: Sequence[str]) -> list[str]:
+        try:
+            check_arguments(arguments)
+            return flags.FLAGS(arguments)
+        except UserError as error:
+            _fail(str(error))
+        except flags.Error as error:
+            text = re.sub(r"invalid literal for int.*", "expected a whole number", str(error))
+            _fail(re.sub(r"could not convert string to float.*", "expected a number", text))
+
+    app.run(guarded, flags_parser=parse)
 
 
 def warn(text: str) -> None:
     """Prints a warning to stderr."""
     print(f"warning: {text}", file=sys.stderr)
-
-
-def _parse(arguments: Sequence[str]) -> list[str]:
-    try:
-        return flags.FLAGS(arguments)
-    except (AttributeError, KeyError) as error:  # of ml_collections: maybe a suggestion, the name
-        *suggestions, name = re.findall(r"""['"]([\w.]+)['"]""", str(error.args[0])) or ["?"]
-        known = (
-            f"did you mean config.{suggestions[0]}?" if suggestions else "see configs/default.py"
-        )
-        _fail(f"there is no config.{name}; {known}")
-    except Exception as error:  # a config file is Python, and may raise anything
-        # Its error arrives as the text of a traceback, with the message in the last line.
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raised = "Traceback" in str(error)
-        _fail(re.sub(r"^[\w.]+: ", "", lines[-1]) if raised else " ".join(lines))
 
 
 def _fail(text: str) -> NoReturn:

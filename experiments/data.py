@@ -22,19 +22,19 @@ def define_flags() -> None:
     )
 
 
-def open_dataset(name: str, resolution: int, begun: str | None = None) -> Path:
+def open_dataset(name: str, resolution: int, started_with: str | None = None) -> Path:
     """Returns the folder of a built dataset with covers of at least a resolution.
 
     Args:
       name: name of the dataset.
       resolution: side of the covers in pixels.
-      begun: full name of the dataset that the run began with, if it did.
+      started_with: full name of the dataset that the run started with, if it did.
 
     Raises:
       UserError: it has not been built.
     """
     data_dir = Path(flags.FLAGS.data_dir).expanduser()
-    path = find_dataset(data_dir, name, resolution, begun)
+    path = find_dataset(data_dir, name, resolution, started_with)
     # Of several processes, the first one builds while the others wait.
     if path is None and name == DemoCovers.name and jax.process_index() == 0:
         print(f"building the demo covers in {data_dir} ...", file=sys.stderr, flush=True)
@@ -46,7 +46,7 @@ def open_dataset(name: str, resolution: int, begun: str | None = None) -> Path:
                 "give another --data_dir"
             ) from error
     multihost_utils.sync_global_devices("dataset")
-    path = path or find_dataset(data_dir, name, resolution, begun)
+    path = path or find_dataset(data_dir, name, resolution, started_with)
     if path is None:
         raise UserError(
             f"the dataset {name} at {resolution}x{resolution} or larger is not in {data_dir}; "

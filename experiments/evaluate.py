@@ -11,7 +11,7 @@ from dac import sampling
 from dac.covers.dataset import CoverDataset
 from dac.files import write_text
 from dac.metrics.evaluate import NEAR, evaluate
-from dac.run.workdir import dataset_begun_with
+from dac.run.workdir import dataset_of_run
 from experiments import cli, data
 
 FLAGS = flags.FLAGS
@@ -30,6 +30,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("n", 1000, "number of covers to generate for each field", 2, 10_000)
     flags.DEFINE_integer("seed", 0, "seed of the covers and the readers", 0, 2**32 - 1)
     data.define_flags()
+    flags.adopt_module_key_flags(data)  # for --help
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
     if not run.fields:
         print(f"the run {workdir} is unconditional: its covers can't be asked for anything")
         return
-    path = data.open_dataset(run.config.dataset, run.config.resolution, dataset_begun_with(workdir))
+    path = data.open_dataset(run.config.dataset, run.config.resolution, dataset_of_run(workdir))
     dataset = CoverDataset(path, run.config.dataset_memory_gib)
     report = evaluate(run, dataset, FLAGS.n, FLAGS.seed, progress)
     write_text(workdir / "evaluation.json", json.dumps(report, indent=2) + "\n")
@@ -61,7 +62,7 @@ def print_report(workdir: Path, report: dict[str, Any]) -> None:
         print(f"{field:10s}{READS_AS[field]:24s}{shares}{real['share']:8.1%}   {verdict}")
     for field, reason in report["skipped"].items():
         print(f"{field:10s}skipped: {reason}")
-    print(f"\nmade      {FLAGS.n:,} generated covers, asked for by that field alone")
+    print(f"\nmade      {report['count']:,} generated covers, asked for by that field alone")
     print("shuffled  expected share if they ignored what was asked for")
     print("real      real covers that the reader was not trained on")
     if "year" in fields:

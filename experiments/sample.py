@@ -52,6 +52,8 @@ def main() -> None:
     if out.suffix and FLAGS.n * max(run.resolution, CELL) ** 2 > SHEET_PIXELS:
         warn(f"{FLAGS.n:,} covers do not fit on a sheet; writing a file for each")
         out = out.with_suffix("")
+    if not out.suffix and any(path.stem >= f"{FLAGS.n:06d}" for path in out.glob("[0-9]*.png")):
+        raise UserError(f"--out={out} holds more covers than --n={FLAGS.n}; give another folder")
     if out.suffix:
         columns = min(round(FLAGS.n**0.5 + 0.49), FLAGS.n)
         save_picture(grid(np.concatenate(list(batches)), columns, CELL), out)

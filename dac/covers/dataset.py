@@ -43,19 +43,19 @@ def cover_features(size: int) -> tfds.features.FeaturesDict:
 
 
 def find_dataset(
-    data_dir: Path, name: str, resolution: int, begun: str | None = None
+    data_dir: Path, name: str, resolution: int, started_with: str | None = None
 ) -> Path | None:
     """Returns the folder of a built dataset, or None.
 
     A dataset may be built in several sizes; the smallest that suffices is used, in its newest
-    version. A run that began with one dataset keeps it, even if another one is built later that
+    version. A run keeps the dataset that it started with, even if another one is built later that
     suits as well.
 
     Args:
       data_dir: root of the TFDS datasets.
       name: name of the dataset.
       resolution: side in pixels that the covers must have at least.
-      begun: full name of the dataset that the run began with, `CoverDataset.identity["name"]`.
+      started_with: full name of the dataset that the run started with: its `identity["name"]`.
     """
 
     def built(folder):
@@ -65,9 +65,13 @@ def find_dataset(
         found = [version for version in folder.glob("[0-9]*.*.*") if built(version)]
         return sorted(found, key=lambda v: tuple(int(n) for n in v.name.split(".")))
 
+    def suits(folder):
+        size = folder.parent.name
+        return built(folder) and (not size.isdecimal() or int(size) >= resolution)
+
     root = Path(data_dir) / name
-    if begun and begun.startswith(f"{name}/") and built(Path(data_dir) / begun):
-        return Path(data_dir) / begun
+    if started_with and suits(kept := Path(data_dir) / started_with) and root in kept.parents:
+        return kept
     sizes = (d for d in root.glob("[0-9]*") if d.name.isdecimal() and int(d.name) >= resolution)
     for folder in (root, *sorted(sizes, key=lambda d: int(d.name))):
         if found := versions(folder):

@@ -35,7 +35,7 @@ def evaluate(
     dataset: CoverDataset,
     count: int = 1000,
     seed: int = 0,
-    progress: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Returns how well the covers of a run show each of its fields, as JSON values.
 
@@ -44,12 +44,12 @@ def evaluate(
       dataset: the real covers that it was trained on.
       count: number of covers to generate for each field, at least 2.
       seed: seed of the covers and the readers.
-      progress: receives a line about each part of the work.
+      say: receives a line about each part of the work.
 
     Returns:
-      `images_seen`, `resolution` and `seed`; `fields`, with `measure` of the generated covers and,
-      under `real`, of held-out real ones; `skipped`, with the reason for each field that can't be
-      measured.
+      `images_seen`, `resolution`, `count` and `seed`; `fields`, with `measure` of the generated
+      covers and, under `real`, of held-out real ones; `skipped`, with the reason for each field
+      that can't be measured.
 
     Raises:
       UserError: the dataset is another one, or no field can be measured.
@@ -70,10 +70,10 @@ def evaluate(
             skipped[field] = f"{len(known)} covers have a known {needed}; {MIN_REAL} are needed"
             continue
         if seen not in readers:
-            readers[seen] = teach_reader(dataset, albums, seen, side, seed, progress)
+            readers[seen] = teach_reader(dataset, albums, seen, side, seed, say)
         read, real = readers[seen]
         wanted = wanted_albums(run, field, known, count, seed)
-        progress(f"drawing {count:,} covers by {field} alone ...")
+        say(f"drawing {count:,} covers by {field} alone ...")
         covers = run.sample([Album(**{field: getattr(a, field)}) for a in wanted], seed)
         found = read(shrink(covers, side))
         fields[field] = measure(seen, found, wanted) | {"real": real}
@@ -88,6 +88,7 @@ def evaluate(
     return {
         "images_seen": run.images_seen,
         "resolution": run.resolution,
+        "count": count,
         "seed": seed,
         "fields": fields,
         "skipped": skipped,
@@ -100,7 +101,7 @@ def teach_reader(
     seen: str,
     side: int,
     seed: int,
-    progress: Callable[[str], None],
+    say: Callable[[str], None],
 ) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, Any]]:
     """Trains a reader on most of the real covers and tests it on the others.
 
@@ -110,7 +111,7 @@ def teach_reader(
       seen: what to read, "genres" or "year".
       side: side of the covers in pixels.
       seed: seed of the split and the reader.
-      progress: receives a line.
+      say: receives a line.
 
     Returns:
       A function from covers `[N, side, side, 3]` uint8 to what it reads, `[N]`, the most likely
@@ -119,7 +120,7 @@ def teach_reader(
     known = [i for i, album in enumerate(albums) if getattr(album, seen)]
     known = np.random.default_rng(seed).permutation(known)[:MAX_REAL]
     test, train = np.split(known, [round(HELD_OUT * len(known))])
-    progress(f"training a reader of {seen} on {len(train):,} real covers ...")
+    say(f"training a reader of {seen} on {len(train):,} real covers ...")
     taught = [albums[i] for i in train]
     if seen == "year":
         first, last = dataset.years

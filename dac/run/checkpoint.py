@@ -40,7 +40,8 @@ def copies_state(device: jax.Device) -> bool:
     """Whether `Checkpoints.save` keeps a second state on the device until it is written.
 
     On a CPU, Orbax writes from the memory of the arrays themselves, which the next step reuses. On
-    other devices it copies the arrays to the host before `save` returns.
+    other devices it copies the arrays to the host before `save` returns, unless its option
+    `save_device_host_concurrent_gb` is set, which is not the case here.
     """
     return device.platform == "cpu"
 
@@ -95,7 +96,7 @@ class Checkpoints:
                 errno.ENOSPC,
                 f"No space left on device for a checkpoint of {needed / 2**20:.1f} MiB",
             )
-        if copies_state(jax.local_devices()[0]):
+        if copies_state(next(iter(jax.tree.leaves(state)[0].devices()))):
             state = jax.tree.map(jnp.copy, state)
         try:
             self._manager.save(
@@ -105,7 +106,7 @@ class Checkpoints:
                 ),
             )
         except Exception as error:
-            _refuse(error)
+            _raise_as_os_error(error)
 
     def wait(self) -> None:
         """Waits until the last checkpoint is on disk.
@@ -117,7 +118,7 @@ class Checkpoints:
             self._manager.wait_until_finished()
             self._manager.check_for_errors()
         except Exception as error:
-            _refuse(error)
+            _raise_as_os_error(error)
 
     def restore(
         self, template: Any, warn: Callable[[str], None]
@@ -155,6 +156,8 @@ class Checkpoints:
                     images_seen,
                     args=ocp.args.Composite(state=state, extra=ocp.args.JsonRestore()),
                 )
+                if not all(isinstance(x, jax.Array) for x in jax.tree.leaves(restored.state)):
+                    raise ValueError("a part of the state is missing")
                 if int(restored.state.images_seen) != images_seen:
                     raise ValueError("its clock differs from its name")
             except Exception as error:
@@ -205,7 +208,7 @@ class Checkpoints:
         return f"the last good checkpoint is {self.folder / max(whole, key=int)}"
 
 
-def _refuse(error: Exception) -> NoReturn:
+def _raise_as_os_error(error: Exception) -> NoReturn:
     """Raises an error of writing as an `OSError`, unless it has another cause."""
     if another_process_ended(error) or out_of_memory(error):
         raise error

@@ -126,9 +126,9 @@ def phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
     return tuple(result)
 
 
-def phase_at(run: tuple[Phase, ...], images_seen: int) -> Phase:
+def phase_at(schedule: tuple[Phase, ...], images_seen: int) -> Phase:
     """Returns the phase of the next batch; after the end of the run, the last phase."""
-    return next((phase for phase in run if images_seen < phase.end), run[-1])
+    return next((phase for phase in schedule if images_seen < phase.end), schedule[-1])
 
 
 def condition_weight(config: ml_collections.ConfigDict, images_seen: jax.Array | int) -> jax.Array:

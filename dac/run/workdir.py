@@ -51,16 +51,16 @@ def claim_workdir(
             f"{file} is damaged; delete it and start the run with the same config as before, or "
             "give another --workdir"
         ) from error
-    refuse_other_run(found, wanted, workdir)
+    check_same_run(found, wanted, workdir)
     return wanted
 
 
-def write_run(workdir: Path, run: dict[str, Any]) -> None:
+def write_run(workdir: Path, run_json: dict[str, Any]) -> None:
     """Writes `run.json` with the content that `claim_workdir` returned."""
-    write_text(workdir / RUN_FILE, json.dumps(run, indent=2) + "\n")
+    write_text(workdir / RUN_FILE, json.dumps(run_json, indent=2) + "\n")
 
 
-def refuse_other_run(found: dict[str, Any], wanted: dict[str, Any], where: Path) -> None:
+def check_same_run(found: dict[str, Any], wanted: dict[str, Any], where: Path) -> None:
     """Compares the config and dataset of a saved run with those of the present one.
 
     Raises:
@@ -98,8 +98,8 @@ def read_run(workdir: Path) -> tuple[ml_collections.ConfigDict, dict[str, Any]]:
         raise UserError(f"{file} is damaged ({error!r:.80}); train again") from error
 
 
-def dataset_begun_with(workdir: Path) -> str | None:
-    """Returns the full name of the dataset that a run began with; None if there is no run yet."""
+def dataset_of_run(workdir: Path) -> str | None:
+    """Returns the full name of the dataset that a run started with; None if there is no run yet."""
     try:
         return str(json.loads((workdir / RUN_FILE).read_text(encoding="utf-8"))["dataset"]["name"])
     except (OSError, ValueError, KeyError, TypeError):  # `claim_workdir` tells what is wrong

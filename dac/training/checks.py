@@ -58,11 +58,19 @@ def check_config(config: ml_collections.ConfigDict) -> None:
             f"{gan.least_resolution} or more"
         )
     above_zero = (
-        *("latent_size", "fmap_max", "ema_half_life_kimg", "tick_kimg", "checkpoint_kimg"),
-        *("grid_columns", "adam_epsilon"),
+        "latent_size",
+        "fmap_max",
+        "ema_half_life_kimg",
+        "tick_kimg",
+        "checkpoint_kimg",
+        "grid_columns",
+        "adam_epsilon",
     )
     at_least_zero = (
-        *("gradient_penalty_weight", "drift_weight", "r1_r2_gamma", "condition_ramp_kimg"),
+        "gradient_penalty_weight",
+        "drift_weight",
+        "r1_r2_gamma",
+        "condition_ramp_kimg",
     )
     below_one = ("condition_drop_rate", "adam_b1", "adam_b2")
     narrowest = config.resolution // 2

@@ -25,13 +25,13 @@ def dry_run(
 
     Arguments and errors are those of `loop.train`.
     """
-    run, mesh, planner = prepare(config, dataset, devices)
+    schedule, mesh, planner = prepare(config, dataset, devices)
 
     def say(text):
         if jax.process_index() == 0:
             print(text, file=sys.stderr, flush=True)
 
-    programs = list(planner.compile_all(run, say).values())
+    programs = list(planner.compile_all(schedule, say).values())
 
     def first_batch(phase):
         indices = dataset.indices(0, 0, phase.images_per_step)

@@ -15,7 +15,7 @@ from dac import sampling
 from dac.covers.dataset import CoverDataset
 from dac.run.checkpoint import Checkpoints
 from dac.run.schedule import Phase, phase_at, phases
-from dac.run.workdir import claim_workdir, refuse_other_run, write_run
+from dac.run.workdir import check_same_run, claim_workdir, write_run
 from dac.training import parallel
 from dac.training.augment import FEW_COVERS, uses_diff_augment
 from dac.training.checks import check_run
@@ -49,62 +49,69 @@ def train(
       UserError: the config is not possible, a resolution does not fit the memory, the directory
         holds another run, a loss became NaN, or something could not be read or written.
     """
-    run, mesh, planner = prepare(config, dataset, devices)
-    identity = claim_workdir(workdir, config, dataset.identity)
-    writes, genre_counts = jax.process_index() == 0, dataset.genre_counts()
+    schedule, mesh, planner = prepare(config, dataset, devices)
+    run_json = claim_workdir(workdir, config, dataset.identity)
+    genre_counts = dataset.genre_counts()
+    writes = jax.process_index() == 0
     with contextlib.ExitStack() as stack:
-        monitor = Monitor(workdir, run, writes)
+        monitor = Monitor(workdir, schedule, writes)
         stack.callback(monitor.close)
         checkpoints = stack.enter_context(Checkpoints(workdir, config.keep_every_kimg))
-        state, saved = initial_state(config, mesh, dataset), None
-        if restored := checkpoints.restore(state, lambda text: monitor.say(f"warning: {text}")):
+        shapes, saved = planner.state_shapes(), None
+        monitor.say(describe_run(config, dataset, mesh, shapes))
+        if restored := checkpoints.restore(shapes, lambda text: monitor.say(f"warning: {text}")):
             state, saved = restored
-            refuse_other_run(saved, identity, checkpoints.folder)
-        now = Progress(state, identity, monitor, checkpoints)
-        if saved:
-            monitor.say(f"resuming {workdir} at {now.images_seen:,} images seen, step {now.step}")
-        monitor.say(describe_run(config, dataset, mesh, state))
-        programs = planner.compile_all([p for p in run if now.images_seen < p.end], monitor.say)
+            check_same_run(saved, run_json, checkpoints.folder)
+            monitor.say(
+                f"resuming {workdir} at {int(state.images_seen):,} images seen, "
+                f"step {int(state.step)}"
+            )
+        start = int(state.images_seen) if saved else 0
+        programs = planner.compile_all([p for p in schedule if start < p.end], monitor.say)
+        if not saved:
+            state = initial_state(config, mesh, dataset)
         if writes:
-            write_run(workdir, identity)
-        monitor.start(now.images_seen, saved and saved["report"], programs)
+            write_run(workdir, run_json)
+        monitor.start(start, saved and saved["report"], programs)
 
         # Until here a signal ends the process at once: there is nothing to save.
         stop = stack.enter_context(stop_signals())
-        stack.enter_context(now.failures_told(workdir, planner, programs))
-        total, stopping = run[-1].end, None
-        while now.images_seen < total and not stopping:
-            before, phase = now.images_seen, phase_at(run, now.images_seen)
+        progress = Progress(state, run_json, monitor, checkpoints)
+        del state  # the first step takes its memory
+        stack.enter_context(progress.explain_failures(workdir, planner, programs))
+        total, stopping = schedule[-1].end, None
+        while progress.images_seen < total and not stopping:
+            before, phase = progress.images_seen, phase_at(schedule, progress.images_seen)
             # Covers of a new resolution are prepared first, which is no part of the speed.
-            with contextlib.nullcontext() if phase is now.phase else monitor.paused():
-                now.phase = phase
+            with contextlib.nullcontext() if phase is progress.phase else monitor.paused():
+                progress.phase = phase
                 # The devices are still busy with the previous step.
                 indices = dataset.indices(config.seed, before, phase.images_per_step)
                 batch = make_batch(config, mesh, dataset, phase, indices)
-            now.advance(*programs[phase.resolution].step(now.state, batch))
+            progress.advance(*programs[phase.resolution].step(progress.state, batch))
 
             stopping = stop.requested(mesh)
-            done = now.images_seen == total
-            if done or crossed(before, now.images_seen, config.tick_kimg):
-                now.report()
-                monitor.end_tick(phase, now.step, now.images_seen)
+            clock = progress.images_seen
+            done = clock == total
+            if done or crossed(before, clock, config.tick_kimg):
+                progress.report()
+                monitor.end_tick(phase, progress.step, clock)
                 if writes:
                     with monitor.paused():
-                        present = present_run(config, dataset, now, phase)
-                        monitor.add_grid(
-                            now.images_seen, sampling.sample_grid(present, genre_counts)
-                        )
-            if done or stopping or crossed(before, now.images_seen, config.checkpoint_kimg):
+                        run = current_run(config, dataset, progress)
+                        monitor.add_grid(clock, sampling.sample_grid(run, genre_counts))
+            progress.reports_done()
+            if done or stopping or crossed(before, clock, config.checkpoint_kimg):
                 with monitor.paused():
-                    now.save()
+                    progress.save()
         checkpoints.wait()
         if stopping:
             monitor.say(
-                f"stopped by {stopping.name}: saved at {now.images_seen:,} images seen; "
+                f"stopped by {stopping.name}: saved at {progress.images_seen:,} images seen; "
                 "the same command resumes"
             )
         else:
-            monitor.save_progress()
+            monitor.save_animation()
             monitor.say(f"{total:,} images seen: done")
     return stopping
 
@@ -114,16 +121,16 @@ def prepare(
     dataset: CoverDataset,
     devices: Sequence[jax.Device] | None,
 ) -> tuple[tuple[Phase, ...], Mesh, Planner]:
-    """Checks that a run is possible; returns its phases, its devices, and what compiles it.
+    """Checks that a run is possible; returns its schedule, its devices, and what compiles it.
 
     Raises:
       UserError: config, dataset and devices don't fit each other.
     """
     check_run(config, dataset)
-    run = phases(config)
-    mesh = parallel.make_mesh(devices or jax.devices(), run)
+    schedule = phases(config)
+    mesh = parallel.make_mesh(devices or jax.devices(), schedule)
     augment = uses_diff_augment(config.augment, len(dataset))
-    return run, mesh, Planner(config, mesh, len(dataset.genres), augment)
+    return schedule, mesh, Planner(config, mesh, len(dataset.genres), augment)
 
 
 def initial_state(config: ml_collections.ConfigDict, mesh: Mesh, dataset: CoverDataset) -> GanState:
@@ -158,8 +165,8 @@ def make_batch(
     )
 
 
-def present_run(
-    config: ml_collections.ConfigDict, dataset: CoverDataset, now: Progress, phase: Phase
+def current_run(
+    config: ml_collections.ConfigDict, dataset: CoverDataset, progress: Progress
 ) -> sampling.Run:
     """Returns the generator of a run in progress, to draw covers with."""
     return sampling.Run(
@@ -167,17 +174,24 @@ def present_run(
         genres=dataset.genres,
         fields=tuple(field for field in config.conditions if field in dataset.known_fields),
         years=dataset.years,
-        variables=parallel.local_copy(now.state.ema_variables),
-        images_seen=now.images_seen,
-        resolution=phase.resolution,
-        alpha=phase.alpha(now.images_seen),
+        variables=parallel.local_copy(progress.state.ema_variables),
+        images_seen=progress.images_seen,
+        resolution=progress.phase.resolution,
+        alpha=progress.phase.alpha(progress.images_seen),
     )
 
 
 def describe_run(
     config: ml_collections.ConfigDict, dataset: CoverDataset, mesh: Mesh, state: GanState
 ) -> str:
-    """Returns a few lines about the networks, the dataset and the devices."""
+    """Returns a few lines about the networks, the dataset and the devices.
+
+    Args:
+      config: the config of the run.
+      dataset: the covers.
+      mesh: the devices.
+      state: the state, or its shapes.
+    """
     generator_size, critic_size = (
         sum(x.size for x in jax.tree.leaves(params)) for params in (state.generator, state.critic)
     )

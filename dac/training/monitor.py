@@ -36,18 +36,18 @@ class Monitor:
     end, `progress.gif`.
     """
 
-    def __init__(self, workdir: Path, run: tuple[Phase, ...], writes: bool = True):
+    def __init__(self, workdir: Path, schedule: tuple[Phase, ...], writes: bool = True):
         """Opens the log and locks the directory.
 
         Args:
           workdir: the run directory; it exists.
-          run: the phases.
+          schedule: the phases of the run.
           writes: whether to report anything; one of several processes does.
 
         Raises:
           UserError: another process is training in the directory.
         """
-        self._workdir, self._run, self._writes = workdir, run, writes
+        self._workdir, self._schedule, self._writes = workdir, schedule, writes
         self._bar = self._board = self._metrics = self._log = self._grid = None
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="grids")
         self._tick = {"count": 0, "sums": {}}
@@ -97,7 +97,7 @@ class Monitor:
         self._metrics = metrics.open("a", encoding="utf-8")
         if sys.stderr.isatty():
             self._bar = tqdm(
-                total=self._run[-1].end,
+                total=self._schedule[-1].end,
                 initial=images_seen,
                 bar_format="{percentage:3.0f}% {bar} {desc}",
                 dynamic_ncols=True,
@@ -190,12 +190,12 @@ class Monitor:
         Raises:
           OSError: it could not be written.
         """
-        grid, self._grid = self._grid, None
-        if grid:
-            images_seen, size, png = grid
+        if self._grid:
+            images_seen, size, png = self._grid
             self._board.add_png(images_seen, "samples", size, png.result())
+            self._grid = None
 
-    def save_progress(self) -> None:
+    def save_animation(self) -> None:
         """Writes `progress.gif` from the grids so far."""
         self.flush()
         grids = self._grids() if self._writes else ()
@@ -234,7 +234,7 @@ class Monitor:
         return (images_seen - self._tick_images) / max(seconds, 1e-9)
 
     def _status(self, phase: Phase, images_seen: int) -> str:
-        size, total = phase.resolution, self._run[-1].end
+        size, total = phase.resolution, self._schedule[-1].end
         return (
             f"{size}x{size} alpha {phase.alpha(images_seen):.2f}  "
             f"{images_seen / 1000:.1f}/{total / 1000:.1f} kimg  "
@@ -250,7 +250,7 @@ class Monitor:
             rate = seconds / max(images * self._flops[phase.resolution], 1)
         flops = sum(
             max(p.end - max(p.start, images_seen), 0) * self._flops.get(p.resolution, 0)
-            for p in self._run
+            for p in self._schedule
         )
         return str(datetime.timedelta(seconds=round(rate * flops)))
 

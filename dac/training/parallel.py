@@ -14,13 +14,13 @@ from dac.run.schedule import Phase
 DATA_AXIS = "data"
 
 
-def make_mesh(devices: Sequence[jax.Device], run: tuple[Phase, ...]) -> Mesh:
+def make_mesh(devices: Sequence[jax.Device], schedule: tuple[Phase, ...]) -> Mesh:
     """Returns the mesh over `devices`.
 
     Raises:
       UserError: a batch of the run can't be split evenly over them.
     """
-    for phase in run:
+    for phase in schedule:
         size, unit = phase.batch_size, phase.batch_unit(len(devices))
         if size % unit:
             groups = f" in groups of {unit // len(devices)}" if unit > len(devices) else ""

@@ -34,18 +34,17 @@ CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 class Program:
     """The compiled step of a phase.
 
-    The three memories are bytes on each device, in the three moments that need most. They count the
-    state, a batch, and what XLA allocates. The convolutions of a CPU allocate more on their own:
-    half as much again was measured.
+    The memories are bytes on each device. They count the state, its copy while a checkpoint is
+    written (see `copies_state`), a batch, and what XLA allocates. The convolutions of a CPU
+    allocate more on their own: half as much again was measured.
 
     Attributes:
       phase: the phase.
       step: the compiled function of (state, batch).
       parameters: number of parameters that it trains, of both players.
       flops: operations of a step in convolutions and matrix products, on all devices together.
-      step_memory: of a step.
-      save_memory: of saving a checkpoint.
-      grid_memory: of drawing a sample grid.
+      step_memory: while a step runs.
+      grid_memory: while a sample grid is drawn.
     """
 
     phase: Phase
@@ -53,13 +52,12 @@ class Program:
     parameters: int
     flops: float
     step_memory: int
-    save_memory: int
     grid_memory: int
 
     @property
     def memory(self) -> int:
         """Bytes that the phase needs on each device."""
-        return max(self.step_memory, self.save_memory, self.grid_memory)
+        return max(self.step_memory, self.grid_memory)
 
     @property
     def flops_per_image(self) -> float:
@@ -87,14 +85,16 @@ class Planner:
         shapes = jax.eval_shape(lambda: init_state(self._config, self._num_genres))
         return _placed(shapes, NamedSharding(self._mesh, PartitionSpec()))
 
-    def compile_all(self, run: Sequence[Phase], say: Callable[[str], None]) -> dict[int, Program]:
+    def compile_all(
+        self, schedule: Sequence[Phase], say: Callable[[str], None]
+    ) -> dict[int, Program]:
         """Compiles the step of each phase, by resolution, and reports progress.
 
         Raises:
           UserError: a phase does not fit the memory of a device.
         """
         programs = {}
-        for phase in run:
+        for phase in schedule:
             began, size = time.monotonic(), phase.resolution
             say(f"{size}x{size}: compiling the step, for batches of {phase.batch_size} ...")
             program = programs[size] = self.compile(phase)
@@ -113,23 +113,32 @@ class Planner:
         program = self._try(phase)
         if program and program.memory <= self.limit:
             return program
-        side = phase.resolution
+        side, what = phase.resolution, f"in batches of {phase.batch_size}"
         need = size_text(program.memory) if program else "more memory than there is"
+        if program and program.step_memory <= self.limit:  # no batch is small enough
+            what, way_out = "with its sample grid", "lower config.fmap_max or config.resolution"
+        elif smaller := self.smaller_batch(phase, self.limit):
+            way_out = f"a batch of {smaller} fits: change config.batch_sizes"
+        else:
+            unit = phase.batch_unit(self._mesh.size)
+            way_out = f"not even a batch of {unit} fits: lower config.fmap_max or config.resolution"
         raise UserError(
-            f"{side}x{side} in batches of {phase.batch_size} needs {need} on each device, which "
-            f"has {size_text(self.limit)}; {self.smaller_batch(phase, self.limit)}"
+            f"{side}x{side} {what} needs {need} on each device, which has "
+            f"{size_text(self.limit)}; {way_out}"
         )
 
-    def smaller_batch(self, phase: Phase, limit: float) -> str:
-        """Returns a sentence that names the largest batch, halving it, which fits some bytes."""
+    def smaller_batch(self, phase: Phase, limit: float) -> int | None:
+        """Returns the largest batch that fits some bytes, halving that of a phase, or None."""
         unit = phase.batch_unit(self._mesh.size)
         size = phase.batch_size // 2 // unit * unit
         while size:
             program = self._try(dataclasses.replace(phase, batch_size=size))
-            if program and program.memory <= limit:
-                return f"a batch of {size} fits: change config.batch_sizes"
+            if program and program.grid_memory > limit:
+                return None
+            if program and program.step_memory <= limit:
+                return size
             size = size // 2 // unit * unit
-        return f"not even a batch of {unit} fits: lower config.fmap_max or config.resolution"
+        return None
 
     def _try(self, phase: Phase) -> Program | None:
         """Returns the program of a phase, or None if the compiler itself ran out of memory."""
@@ -152,15 +161,15 @@ class Planner:
         jaxpr = jax.make_jaxpr(step, axis_env=axes)(state, part).jaxpr
         gan = gan_of(self._config)
         trained = [gan.active(p, phase.resolution) for p in (state.generator, state.critic)]
+        copied = _bytes(state) if copies_state(self._mesh.local_devices[0]) else 0
         held = _bytes(state) + _bytes(part)
         return Program(
             phase=phase,
             step=compiled,
             parameters=sum(x.size for x in jax.tree.leaves(trained)),
             flops=count_flops(jaxpr) * self._mesh.size,
-            step_memory=_memory(compiled),
-            save_memory=held + (_bytes(state) if copies_state(self._mesh.local_devices[0]) else 0),
-            grid_memory=held + _memory(grid) - _bytes(one_device),
+            step_memory=copied + _memory(compiled),
+            grid_memory=copied + held + _memory(grid) - _bytes(one_device),
         )
 
     def _batch_shapes(self, phase: Phase) -> dict[str, jax.ShapeDtypeStruct]:
