@@ -23,8 +23,7 @@ from data_pipeline.demo_covers.demo_covers_dataset_builder import DemoCovers
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
-@pytest.fixture
-def config() -> ml_collections.ConfigDict:
+def small_config() -> ml_collections.ConfigDict:
     """The demo config made tiny: 4x4 and 8x8, 320 images, fade-in from image 128 to 224."""
     config = progan_genre.get_config("demo")
     config.update(
@@ -44,6 +43,11 @@ def config() -> ml_collections.ConfigDict:
         }
     )
     return config
+
+
+@pytest.fixture
+def config() -> ml_collections.ConfigDict:
+    return small_config()
 
 
 @pytest.fixture(scope="session")

@@ -260,13 +260,20 @@ def assert_one_line(result, *messages):
     ("flags", "messages"),
     [
         (["--config=configs/nope.py"], "configs/progan_genre.py"),
-        (["--config=configs/progan_genre.py:nope"], "error: the ProGAN configs have the variants"),
+        (
+            ["--config=configs/progan_genre.py:nope"],
+            "error: configs/progan_genre.py: the ProGAN configs have the variants",
+        ),
         (["--config=configs/default.py"], "there are configs/dcgan.py, configs/progan.py"),
         (
             ["--config=configs/progan_genre.py:demo", "--config.resolutoin=8"],
             "error: there is no config.resolutoin; did you mean config.resolution?",
         ),
         (["--config=configs/progan_genre.py:demo", "--config.zzz=1"], "no config.zzz"),
+        (
+            ["--config=configs/progan_genre.py:demo", "--config.resolution=big"],
+            "error: flag --config.resolution=big: expected a whole number",
+        ),
         (["--config=configs/progan_genre.py:demo", "--config.resolution=48"], "32 or 64"),
         (["--config=configs/progan_genre.py", "--data_dir=/nowhere"], ":demo"),
         ([], "--config"),

@@ -99,6 +99,13 @@ def test_checkpoints_are_left_in_place_if_none_can_be_read(tmp_path, state):
     assert kept(tmp_path) == [10, 20]
 
 
+def test_checkpoint_without_a_part_of_the_state_is_not_restored(tmp_path, state):
+    save(tmp_path, state, 10)
+    more = state.replace(critic=state.critic | {"new": {"kernel": jnp.zeros(3)}})
+    with pytest.raises(UserError, match="a part of the state is missing"):
+        restore(tmp_path, more)
+
+
 def test_all_finite_finds_one_nan(state):
     assert all_finite(state)
     kernel = state.critic["conv_4x4"]["kernel"].at[1, 1, 2, 3].set(jnp.nan)

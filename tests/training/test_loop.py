@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import itertools
 import json
@@ -15,9 +16,10 @@ from dac.covers.dataset import CoverDataset, find_dataset
 from dac.errors import UserError
 from dac.run.checkpoint import Checkpoints, all_finite
 from dac.run.workdir import claim_workdir, write_run
-from dac.training import loop, progress
+from dac.training import loop, monitor, progress
 from dac.training.checks import check_config
 from dac.training.state import init_state
+from tests.conftest import small_config
 
 
 @pytest.fixture
@@ -161,10 +163,10 @@ def test_conditions_that_no_cover_has_are_rejected(config, tmp_path, dataset, mo
     assert not list(tmp_path.iterdir())
 
 
-def test_resuming_after_repairing_a_damaged_record_is_exact(config, tmp_path, dataset, data_dir):
+def test_resuming_after_repairing_a_damaged_record_is_exact(
+    config, tmp_path, dataset, data_dir, whole
+):
     """Only a copy of the records, streamed in batches, is damaged; `dataset` is intact."""
-    train(config, tmp_path / "whole", dataset)
-
     shutil.copytree(data_dir, tmp_path / "data")
     path = find_dataset(tmp_path / "data", "demo_covers", 8)
     (records,) = path.glob("*.array_record-*")
@@ -182,10 +184,9 @@ def test_resuming_after_repairing_a_damaged_record_is_exact(config, tmp_path, da
 
     records.write_bytes(content)
     train(config, tmp_path / "mended", CoverDataset(path, memory_gib=0.0))
-    states = [restore(config, tmp_path / name, dataset) for name in ("whole", "mended")]
+    states = [restore(config, workdir, dataset) for workdir in (whole, tmp_path / "mended")]
     jax.tree.map(np.testing.assert_array_equal, *states)
-    whole, mended = (measured(tmp_path / name) for name in ("whole", "mended"))
-    assert whole == mended
+    assert measured(tmp_path / "mended") == measured(whole)
 
 
 def measured(workdir):
@@ -195,34 +196,66 @@ def measured(workdir):
     return [{k: v for k, v in line.items() if k not in timing} for line in lines]
 
 
-@pytest.mark.parametrize("where", ["step", "grid", "checkpoint"])
-def test_out_of_memory_gives_a_one_line_error_with_advice(
-    config, tmp_path, dataset, monkeypatch, where
+def run_out_of_memory():
+    """XLA really fails to allocate."""
+    jax.block_until_ready(jax.numpy.zeros(2**46))
+
+
+def fill_the_disk():
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+# What fails, how, and in which call of it. A step fails after it took the state.
+FAILURES = {
+    "batch": (loop, "make_batch", run_out_of_memory, 22),
+    "step": (loop.Progress, "advance", run_out_of_memory, 22),
+    "grid": (loop.sampling, "sample_grid", run_out_of_memory, 2),
+    "grid file": (monitor, "write_bytes", fill_the_disk, 2),
+    "curves": (monitor.Board, "add_scalars", fill_the_disk, 2),
+    "checkpoint": (progress, "all_finite", run_out_of_memory, 4),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, data_dir):
+    """A run that did not fail."""
+    workdir = tmp_path_factory.mktemp("whole")
+    dataset = CoverDataset(find_dataset(data_dir, "demo_covers", 8), memory_gib=1.0)
+    train(small_config(), workdir, dataset)
+    return workdir
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_failed_run_ends_with_one_line_and_resumes_exactly(
+    config, tmp_path, dataset, monkeypatch, whole, failure
 ):
-    """XLA really fails to allocate memory, in a step, a sample grid or a checkpoint."""
-    target, name = {
-        "step": (loop, "make_batch"),
-        "grid": (loop.sampling, "sample_grid"),
-        "checkpoint": (progress, "all_finite"),
-    }[where]
+    target, name, fail, call = FAILURES[failure]
     original, calls = getattr(target, name), itertools.count()
 
-    def fail_later(*arguments):
-        if next(calls) >= {"step": 20, "grid": 2, "checkpoint": 4}[where]:
-            jax.block_until_ready(jax.numpy.zeros(2**46))
-        return original(*arguments)
+    def fail_later(*arguments, **options):
+        if next(calls) >= call:
+            fail()
+        return original(*arguments, **options)
 
     monkeypatch.setattr(target, name, fail_later)
-    message = (
-        r"out of memory at 8x8 in batches of 8 .*last good checkpoint is (\S+)\. .*batch of 4 fits"
-    )
-    with pytest.raises(UserError, match=message) as error:
+    with pytest.raises(UserError, match=r"last good checkpoint is (\S+)\. ") as error:
         train(config, tmp_path, dataset)
-    assert "\n" not in str(error.value)
     monkeypatch.undo()
-    good = re.search(message, str(error.value))[1]
-    assert int(restore(config, tmp_path, dataset).images_seen) == int(Path(good).name)
-    train(config, tmp_path, dataset)  # resumes
+    message = str(error.value)
+    assert "\n" not in message
+    if fail is run_out_of_memory:
+        assert re.match(r"out of memory at 8x8 in batches of 8 .* needs less with ", message)
+    else:
+        assert "No space left on device in " in message
+    good = Path(re.search(r"checkpoint is (\S+)\. ", message)[1])
+    assert int(restore(config, tmp_path, dataset).images_seen) == int(good.name)
+
+    train(config, tmp_path, dataset)
+    states = [restore(config, workdir, dataset) for workdir in (whole, tmp_path)]
+    jax.tree.map(np.testing.assert_array_equal, *states)
+    assert measured(tmp_path) == measured(whole)
+    for grid in (whole / "samples").iterdir():
+        assert (tmp_path / "samples" / grid.name).read_bytes() == grid.read_bytes()
 
 
 def test_crossed_detects_multiples():

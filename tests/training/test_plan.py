@@ -66,30 +66,27 @@ def test_memory_scales_with_the_batch_size_per_device(config):
     assert 0.8 < shared / small < 1.25
 
 
-def test_memory_is_the_maximum_of_step_save_and_grid(config, monkeypatch):
-    """In a wide network with batches of 4, saving and sampling can need more than the step."""
+def test_memory_counts_the_copy_that_is_being_saved_and_the_sample_grid(config, monkeypatch):
     config.update({"fmap_base": 1024, "fmap_max": 128, "latent_size": 64})
     program = compile_last(config, 4)
-    state = plan._bytes(plan_state(config))
-    assert program.save_memory >= 2 * state
-    assert program.grid_memory > state
-    assert program.memory == max(program.step_memory, program.save_memory, program.grid_memory)
-    # On devices other than CPUs, checkpoints are written without a copy of the state.
+    # Only CPUs copy the state to write a checkpoint.
     monkeypatch.setattr(plan, "copies_state", lambda device: False)
     without_copy = compile_last(config, 4)
-    assert program.save_memory - without_copy.save_memory == state
+    state = plan._bytes(plan_state(config))
+    assert program.step_memory - without_copy.step_memory == state
+    assert program.grid_memory - without_copy.grid_memory == state
+    assert without_copy.grid_memory > state + 16 * 8 * 8 * 3 * 4  # with the covers of a batch
 
 
-@pytest.mark.parametrize("operation", ["save_memory", "grid_memory"])
-def test_run_is_rejected_if_checkpoints_or_grids_do_not_fit(
-    config, dataset, tmp_path, monkeypatch, operation
-):
+def test_run_whose_sample_grids_do_not_fit_is_rejected(config, dataset, tmp_path, monkeypatch):
     fitting = compile_last(config, 8)
-    more = {operation: 4 * fitting.memory}
     monkeypatch.setattr(plan, "device_memory", lambda device: 2 * fitting.memory)
     build = plan.Program
-    monkeypatch.setattr(plan, "Program", lambda **fields: build(**fields | more))
-    with pytest.raises(UserError, match=r"needs \S+ MiB .* lower config\.fmap_max"):
+    monkeypatch.setattr(
+        plan, "Program", lambda **fields: build(**fields | {"grid_memory": 4 * fitting.memory})
+    )
+    message = r"4x4 with its sample grid needs \S+ MiB .*; lower config\.fmap_max"
+    with pytest.raises(UserError, match=message):
         loop.train(config, tmp_path, dataset, jax.devices()[:1])
 
 

@@ -10,6 +10,7 @@ from dac.errors import UserError
 from dac.networks.progan import active_modules
 from dac.run.schedule import phases
 from dac.training import parallel
+from dac.training.losses import LOSSES
 from dac.training.state import init_state
 from dac.training.step import make_train_step
 
@@ -217,7 +218,9 @@ def test_every_gan_supports_every_subset_of_conditions(name, conditions):
 def test_losses_and_precisions_can_be_combined_freely(name, loss, precision):
     config = small_config(name)
     config.loss, config.precision = loss, precision
-    state, (new_state, _) = trace(config, augment=True)
+    state, (new_state, metrics) = trace(config, augment=True)
+    always = {"real_score", "fake_score", "critic_loss", "generator_loss"}
+    assert set(metrics) == always | set(LOSSES[loss].metrics)
     assert {x.dtype for x in jax.tree.leaves(new_state.generator)} == {jnp.dtype(jnp.float32)}
     assert jax.tree.structure(state) == jax.tree.structure(new_state)
 
