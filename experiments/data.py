@@ -8,7 +8,7 @@ import jax
 from absl import flags
 from jax.experimental import multihost_utils
 
-from dac.covers.dataset import find_dataset
+from dac.covers.dataset import VERSION, find_dataset
 from dac.errors import UserError
 from data_pipeline.demo_covers.demo_covers_dataset_builder import DemoCovers
 
@@ -49,8 +49,9 @@ def open_dataset(name: str, resolution: int, started_with: str | None = None) ->
     path = path or find_dataset(data_dir, name, resolution, started_with)
     if path is None:
         raise UserError(
-            f"the dataset {name} at {resolution}x{resolution} or larger is not in {data_dir}; "
-            f"build it: tfds build data_pipeline/{name} --manual_dir=data/covers (after: pip "
-            "install -e '.[build]'); or try --config=configs/progan_genre.py:demo, which needs none"
+            f"the dataset {name} at {resolution}x{resolution} or larger is not in {data_dir}, or "
+            f"only in a version before {VERSION}; build it: tfds build data_pipeline/{name} "
+            "--manual_dir=data/covers (after: pip install -e '.[build]'); or try "
+            "--config=configs/progan_genre.py:demo, which needs none"
         )
     return path

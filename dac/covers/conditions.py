@@ -22,7 +22,7 @@ YEAR_CENTRE, YEAR_SPAN = 1980, 30
 # download.
 MAX_CHARACTERS = 64  # of a name; the rest is ignored
 TEXT_BUCKETS = 4096  # number of n-gram ids; 0 means none
-_NUM_NGRAMS = 3 * MAX_CHARACTERS + 1  # n of one character, n + 1 of two, n of three
+NUM_NGRAMS = 3 * MAX_CHARACTERS + 1  # n of one character, n + 1 of two, n of three
 _START, _END = "\x02", "\x03"  # mark the ends of a name; folded names have no control characters
 _UNSEEN = ("Cc", "Cf", "Cs")  # Unicode categories
 
@@ -71,17 +71,22 @@ def encode(
     if "year" in fields:
         years = [album.year for album in albums]
         arrays["year_known"] = np.array([year is not None for year in years], bool)
-        scaled = [0.0 if year is None else (year - YEAR_CENTRE) / YEAR_SPAN for year in years]
+        scaled = [0.0 if year is None else scale_year(year) for year in years]
         arrays["year"] = np.array(scaled, np.float32)
     for field in ("artist", "title"):
         if field in fields:
-            ids = np.zeros((len(albums), _NUM_NGRAMS), np.int32)
+            ids = np.zeros((len(albums), NUM_NGRAMS), np.int32)
             for row, album in zip(ids, albums, strict=True):
                 ngrams = hash_name(getattr(album, field) or "")
                 row[: len(ngrams)] = ngrams
             arrays[field] = ids
             arrays[f"{field}_known"] = ids.any(axis=1)
     return arrays
+
+
+def scale_year(year: np.ndarray | int) -> np.ndarray | np.float32:
+    """Returns years as networks see them, float32."""
+    return ((np.asarray(year, np.float64) - YEAR_CENTRE) / YEAR_SPAN).astype(np.float32)
 
 
 def fold_name(name: str) -> str:

@@ -1,11 +1,11 @@
 """Cover datasets: the format of a record, and the batch for each moment of the clock.
 
-Both builders write the format of `cover_features`; `CoverDataset` reads it without TensorFlow.
+Both builders write the records of `cover_features` and, beside them, `albums.npz`; `CoverDataset`
+reads both without TensorFlow.
 """
 
 import io
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,15 @@ import tensorflow_datasets as tfds
 from absl import logging
 from PIL import Image
 
-from dac.covers.conditions import FIELDS, Album, encode, fold_name
-from dac.covers.images import shrink
+from dac.covers.albums import ALBUMS_FILE, Albums, OtherHashingError, write_albums
+from dac.covers.conditions import Album
+from dac.covers.decoding import DecodedCovers
 from dac.errors import UserError
 
 SPLIT = "train"
+# Of both datasets. Only datasets of the same major version are read: 2 came with `albums.npz`.
+VERSION = "2.0.0"
+_ENCODED = {"image": tfds.decode.SkipDecoding()}
 
 
 def cover_features(size: int) -> tfds.features.FeaturesDict:
@@ -42,14 +46,24 @@ def cover_features(size: int) -> tfds.features.FeaturesDict:
     )
 
 
+def finish_dataset(builder: tfds.core.DatasetBuilder) -> None:
+    """Writes `albums.npz` beside the records, which a builder has just written.
+
+    The records are read once, so that the albums have their order, whoever wrote them.
+    """
+    if SPLIT in builder.info.splits:
+        records = builder.as_data_source(SPLIT, decoders=_ENCODED)
+        write_albums(map(_album, records), builder.data_path / ALBUMS_FILE)
+
+
 def find_dataset(
     data_dir: Path, name: str, resolution: int, started_with: str | None = None
 ) -> Path | None:
     """Returns the folder of a built dataset, or None.
 
-    A dataset may be built in several sizes; the smallest that suffices is used, in its newest
-    version. A run keeps the dataset that it started with, even if another one is built later that
-    suits as well.
+    A dataset may be built in several sizes; the smallest that suffices is used, in the newest
+    version of the present format. A run keeps the dataset that it started with, even if another one
+    is built later that suits as well.
 
     Args:
       data_dir: root of the TFDS datasets.
@@ -59,7 +73,7 @@ def find_dataset(
     """
 
     def built(folder):
-        return (folder / "dataset_info.json").exists()
+        return _is_read(folder.name) and (folder / "dataset_info.json").exists()
 
     def versions(folder):
         found = [version for version in folder.glob("[0-9]*.*.*") if built(version)]
@@ -94,24 +108,19 @@ class CoverDataset:
 
         Args:
           path: folder of the dataset, including its version.
-          memory_gib: the covers of the present resolution are held in memory up to this size.
+          memory_gib: decoded covers are held in memory up to this size.
 
         Raises:
-          UserError: the dataset is empty, or can't be read.
+          UserError: the dataset is empty, of an earlier version, or can't be read.
         """
         self.path = Path(path)
-        self._memory_bytes = memory_gib * 2**30
-        self._pool = ThreadPoolExecutor(thread_name_prefix="covers")
-        self._resolution, self._held = 0, None
         self._epoch, self._order = -1, None
         try:
             builder = tfds.builder_from_directory(self.path)
             self._info = builder.info
             split = builder.info.splits[SPLIT]
             if split.num_examples:
-                self._records = builder.as_data_source(
-                    SPLIT, decoders={"image": tfds.decode.SkipDecoding()}
-                )
+                self._records = builder.as_data_source(SPLIT, decoders=_ENCODED)
         except Exception as error:
             raise self._unreadable("it", error) from error
         if not split.num_examples:
@@ -120,9 +129,9 @@ class CoverDataset:
             )
         self.size = int(builder.info.features["image"].shape[0])
         self.genres = tuple(builder.info.features["genres"].feature.names or ())
-        self._albums = [_album(self._record(i)) for i in range(len(self))]
-        years = [album.year for album in self._albums if album.year is not None]
-        self.years = (min(years), max(years)) if years else None
+        self._covers = DecodedCovers(self._image, len(self), self.size, memory_gib * 2**30)
+        self._albums = self._read_albums()
+        self.years = self._albums.years
 
     def __len__(self) -> int:
         """Number of covers."""
@@ -143,12 +152,11 @@ class CoverDataset:
     @property
     def known_fields(self) -> tuple[str, ...]:
         """Those of `FIELDS` that are known for at least one cover."""
-        return tuple(f for f in FIELDS if any(getattr(a, f) is not None for a in self._albums))
+        return self._albums.known_fields
 
     def genre_counts(self) -> np.ndarray:
         """Returns the number of covers of each genre, `[G]` int64."""
-        genres = [genre for album in self._albums for genre in album.genres or ()]
-        return np.bincount(np.array(genres, np.int64), minlength=len(self.genres))
+        return self._albums.genre_counts(len(self.genres))
 
     def album(self, index: int) -> Album:
         """Returns what is known of the album of a cover."""
@@ -166,23 +174,50 @@ class CoverDataset:
         self, indices: np.ndarray, resolution: int, fields: Sequence[str]
     ) -> dict[str, np.ndarray]:
         """Returns covers, `image` `[B, R, R, 3]` uint8, with their encoded conditions."""
-        albums = [self._albums[i] for i in indices]
-        conditions = encode(albums, fields, len(self.genres))
+        conditions = self._albums.encode(indices, fields, len(self.genres))
         return {"image": self.images(indices, resolution), **conditions}
 
     def labels(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the encoded genres of covers."""
-        return encode([self._albums[i] for i in indices], ("genres",), len(self.genres))
+        return self._albums.encode(indices, ("genres",), len(self.genres))
 
     def images(self, indices: np.ndarray, resolution: int) -> np.ndarray:
-        """Returns covers at a resolution, `[len(indices), R, R, 3]` uint8."""
-        if self._resolution != resolution:
-            self._resolution, self._held = resolution, None
-            if len(self) * resolution**2 * 3 <= self._memory_bytes:
-                self._held = self._decode(range(len(self)), resolution)
-        if self._held is not None:
-            return self._held[indices]
-        return self._decode(indices, resolution)
+        """Returns covers at a resolution, `[len(indices), R, R, 3]` uint8.
+
+        Raises:
+          UserError: a record can't be read.
+        """
+        return self._covers.images(indices, resolution)
+
+    def plan(self, resolutions: Sequence[int]) -> None:
+        """Tells which resolutions `images` will be asked for, in order.
+
+        Each is then made ready while the one before it is in use, if there is memory for both. A
+        new plan, even an empty one, drops the decoded covers and ends what is under way.
+        """
+        self._covers.plan(resolutions)
+
+    def read_ahead(self, indices: np.ndarray, resolution: int) -> None:
+        """Starts to read covers that `images` will be asked for next, if they aren't in memory."""
+        self._covers.read_ahead(indices, resolution)
+
+    def _read_albums(self) -> Albums:
+        path = self.path / ALBUMS_FILE
+        try:
+            if not _is_read(str(self._info.version)):
+                raise FileNotFoundError(path)
+            albums = Albums(path)
+            if len(albums) != len(self):
+                raise ValueError(f"it has {len(albums)} albums of {len(self)} covers")
+            return albums
+        except (FileNotFoundError, OtherHashingError) as error:
+            raise UserError(
+                f"the dataset {self.path} is of an earlier version, which is no longer read; "
+                f"build it anew: tfds build data_pipeline/{self._info.name} "
+                "--manual_dir=data/covers --overwrite (after: pip install -e '.[build]')"
+            ) from error
+        except Exception as error:
+            raise self._unreadable(ALBUMS_FILE, error) from error
 
     def _index(self, seed: int, position: int) -> int:
         """Returns the cover at a position of the endless, shuffled sequence of covers."""
@@ -192,23 +227,14 @@ class CoverDataset:
             self._epoch, self._order = epoch, generator.permutation(len(self))
         return self._order[place]
 
-    def _decode(self, indices, resolution: int) -> np.ndarray:
-        images = np.empty((len(indices), resolution, resolution, 3), np.uint8)
-
-        def fill(place_and_index):
-            place, index = place_and_index
-            images[place] = self._image(int(index), resolution)
-
-        for _ in self._pool.map(fill, enumerate(indices)):
-            pass
-        return images
-
-    def _image(self, index: int, resolution: int) -> np.ndarray:
+    def _image(self, index: int) -> np.ndarray:
         record = self._record(index)
         try:
             with Image.open(io.BytesIO(record["image"])) as picture:
                 image = np.asarray(picture.convert("RGB"))
-            return shrink(image, resolution)
+            if image.shape != (self.size, self.size, 3):
+                raise ValueError(f"its picture has the shape {image.shape}")
+            return image
         except Exception as error:
             raise self._unreadable(f"record {index}", error) from error
 
@@ -227,16 +253,15 @@ class CoverDataset:
         )
 
 
+def _is_read(version: str) -> bool:
+    """Whether datasets of a version are still read."""
+    return version.split(".")[0] == VERSION.split(".")[0]
+
+
 def _album(record: dict) -> Album:
-    """Returns the album of a record. A blank or unreadable name counts as not known."""
-
-    def name(value):
-        text = None if value is None else value.decode()
-        return text if text and fold_name(text) else None
-
+    names = {name: record[name] for name in ("artist", "title")}
     return Album(
-        genres=dict.fromkeys((int(genre) for genre in record["genres"]), 1.0) or None,
+        genres=dict.fromkeys((int(genre) for genre in record["genres"]), 1.0),
         year=record["release_year"],
-        artist=name(record["artist"]),
-        title=name(record["title"]),
+        **{name: None if text is None else text.decode() for name, text in names.items()},
     )

@@ -34,8 +34,7 @@ def dry_run(
     programs = list(planner.compile_all(schedule, say).values())
 
     def first_batch(phase):
-        indices = dataset.indices(0, 0, phase.images_per_step)
-        return make_batch(config, mesh, dataset, phase, indices)
+        return make_batch(config, mesh, dataset, phase, 0)
 
     state = initial_state(config, mesh, dataset)
     about = describe_run(config, dataset, mesh, state)

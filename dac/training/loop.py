@@ -73,6 +73,8 @@ def train(
         if writes:
             write_run(workdir, run_json)
         monitor.start(start, saved and saved["report"], programs)
+        stack.callback(dataset.plan, ())
+        dataset.plan([p.resolution for p in schedule if start < p.end])
 
         # Until here a signal ends the process at once: there is nothing to save.
         stop = stack.enter_context(stop_signals())
@@ -82,12 +84,12 @@ def train(
         total, stopping = schedule[-1].end, None
         while progress.images_seen < total and not stopping:
             before, phase = progress.images_seen, phase_at(schedule, progress.images_seen)
-            # Covers of a new resolution are prepared first, which is no part of the speed.
-            with contextlib.nullcontext() if phase is progress.phase else monitor.paused():
+            # Covers of a new resolution may have to be prepared, which is no part of the speed.
+            with monitor.waiting() if phase is progress.phase else monitor.paused():
                 progress.phase = phase
                 # The devices are still busy with the previous step.
-                indices = dataset.indices(config.seed, before, phase.images_per_step)
-                batch = make_batch(config, mesh, dataset, phase, indices)
+                batch = make_batch(config, mesh, dataset, phase, before)
+                read_ahead(config, mesh, dataset, schedule, before + phase.images_per_step)
             progress.advance(*programs[phase.resolution].step(progress.state, batch))
 
             stopping = stop.requested(mesh)
@@ -144,25 +146,47 @@ def make_batch(
     mesh: Mesh,
     dataset: CoverDataset,
     phase: Phase,
-    indices: np.ndarray,
+    images_seen: int,
 ) -> dict[str, jax.Array]:
-    """Returns the batch of a step, `[devices, n_critic, B, ...]`.
+    """Returns the batch of the step at a moment of the clock, `[devices, n_critic, B, ...]`.
 
     Each process reads only the parts of its own devices.
-
-    Args:
-      config: the config of the run.
-      mesh: the devices.
-      dataset: the covers.
-      phase: the phase of the step.
-      indices: which covers, `[n_critic * batch_size]`; each critic batch is consecutive.
     """
-    parts = indices.reshape(phase.n_critic, mesh.size, -1).swapaxes(0, 1)
-    local = parts[parallel.local_parts(mesh)]
+    local = local_covers(config, mesh, dataset, phase, images_seen)
     batch = dataset.batch(local.ravel(), phase.resolution, config.conditions)
     return parallel.split(
         mesh, {name: x.reshape(*local.shape, *x.shape[1:]) for name, x in batch.items()}
     )
+
+
+def read_ahead(
+    config: ml_collections.ConfigDict,
+    mesh: Mesh,
+    dataset: CoverDataset,
+    schedule: tuple[Phase, ...],
+    images_seen: int,
+) -> None:
+    """Starts to read the covers of the step at a moment of the clock, unless the run ends there."""
+    if images_seen < schedule[-1].end:
+        phase = phase_at(schedule, images_seen)
+        local = local_covers(config, mesh, dataset, phase, images_seen)
+        dataset.read_ahead(local.ravel(), phase.resolution)
+
+
+def local_covers(
+    config: ml_collections.ConfigDict,
+    mesh: Mesh,
+    dataset: CoverDataset,
+    phase: Phase,
+    images_seen: int,
+) -> np.ndarray:
+    """Returns which covers this process reads for a step, `[its devices, n_critic, B]` int64.
+
+    Each batch of the critic is consecutive covers, spread over the devices.
+    """
+    indices = dataset.indices(config.seed, images_seen, phase.images_per_step)
+    parts = indices.reshape(phase.n_critic, mesh.size, -1).swapaxes(0, 1)
+    return parts[parallel.local_parts(mesh)]
 
 
 def current_run(

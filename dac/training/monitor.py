@@ -26,13 +26,16 @@ from dac.training.plan import Program
 from dac.training.tensorboard import Board
 
 MAX_FRAMES = 120  # in progress.gif
+# What of `metrics.jsonl` depends on the speed and the memory of the machine.
+TIMING = ("images_per_second", "training_seconds", "data_wait", "memory_gib")
 
 
 class Monitor:
     """Reports a run, also after it is resumed.
 
     A tick is a part of the run between two reports. The files are `train.log`, `metrics.jsonl`
-    (a line per tick, with means over it), `tensorboard/`, `samples/` (a grid per tick) and, at the
+    (a line per tick, with means over it; `data_wait` is the share of its training time that the
+    loop spent waiting for covers), `tensorboard/`, `samples/` (a grid per tick) and, at the
     end, `progress.gif`.
     """
 
@@ -51,7 +54,7 @@ class Monitor:
         self._bar = self._board = self._metrics = self._log = self._grid = None
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="grids")
         self._tick = {"count": 0, "sums": {}}
-        self._elapsed = 0.0
+        self._elapsed = self._waited = 0.0
         self._seconds_per_flop = None
         if writes:
             self._log = self._locked_log()
@@ -120,6 +123,13 @@ class Monitor:
         yield
         self._resumed_at += time.monotonic() - began
 
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Counts the time of what is done meanwhile as waiting for data."""
+        began = time.monotonic()
+        yield
+        self._waited += time.monotonic() - began
+
     def add(self, phase: Phase, step: int, images_seen: int, metrics: dict[str, Any]) -> None:
         """Adds the metrics of a step to the tick; waits until they are computed.
 
@@ -145,7 +155,7 @@ class Monitor:
         seconds = self._training_seconds() - self._tick_elapsed
         images = images_seen - self._tick_images
         self._seconds_per_flop = seconds / (images * self._flops[phase.resolution])
-        self._tick = {"count": 0, "sums": {}}
+        self._tick, self._waited = {"count": 0, "sums": {}}, 0.0
         self._tick_elapsed, self._tick_images = self._training_seconds(), images_seen
 
     def _report(self, phase: Phase, step: int, images_seen: int) -> None:
@@ -160,6 +170,7 @@ class Monitor:
             **means,
             "images_per_second": self._images_per_second(images_seen),
             "training_seconds": self._training_seconds(),
+            "data_wait": self._waited / max(self._training_seconds() - self._tick_elapsed, 1e-9),
             "memory_gib": _memory_gib(),
         }
         self._metrics.write(json.dumps(line) + "\n")

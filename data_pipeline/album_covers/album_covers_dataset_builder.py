@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import logging
 
-from dac.covers.dataset import cover_features
+from dac.covers.dataset import VERSION, cover_features, finish_dataset
 from data_pipeline.examples import SKIPPED_FILE, make_example, make_examples
 from data_pipeline.folder import CONVENTION, CoverRecord, Skipped, read_folder
 
@@ -29,7 +29,7 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
     by reason.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version(VERSION)
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"--manual_dir must be {CONVENTION}."
     BUILDER_CONFIGS = [  # noqa: RUF012
         tfds.core.BuilderConfig(name=str(size), description=f"{size}x{size} pixels")
@@ -59,6 +59,14 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
             features=cover_features(self._size),
             metadata=tfds.core.MetadataDict(),
         )
+
+    def _download_and_prepare(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig,
+    ) -> None:
+        super()._download_and_prepare(dl_manager, download_config)
+        finish_dataset(self)
 
     def _generate_splits(
         self,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-from dac.covers.dataset import cover_features
+from dac.covers.dataset import VERSION, cover_features, finish_dataset
 from data_pipeline.demo_covers import discography, drawing
 
 _DESCRIPTION = """
@@ -21,8 +21,11 @@ training, sampling and evaluation can be tried at once and judged by eye.
 class DemoCovers(tfds.core.GeneratorBasedBuilder):
     """Draws `num_covers` covers of 64x64 pixels with complete metadata."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version(VERSION)
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.0.0": "First release.",
+        "2.0.0": "The albums as arrays beside the records.",
+    }
 
     # TFDS would look this up with importlib_resources, which it does not install.
     code_path = pathlib.Path(__file__)
@@ -37,6 +40,10 @@ class DemoCovers(tfds.core.GeneratorBasedBuilder):
         features = cover_features(drawing.SIZE)
         features["genres"].feature.names = list(discography.GENRES)
         return self.dataset_info_from_configs(features=features, description=_DESCRIPTION)
+
+    def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
+        super()._download_and_prepare(dl_manager, download_config)
+        finish_dataset(self)
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         del dl_manager  # Nothing to download.

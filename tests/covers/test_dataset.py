@@ -1,6 +1,7 @@
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,16 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from dac.covers.conditions import FIELDS, encode
-from dac.covers.dataset import CoverDataset, cover_features, find_dataset
+from dac.covers import conditions
+from dac.covers.albums import ALBUMS_FILE, write_albums
+from dac.covers.conditions import FIELDS, Album, encode
+from dac.covers.dataset import (
+    VERSION,
+    CoverDataset,
+    cover_features,
+    find_dataset,
+    finish_dataset,
+)
 from dac.covers.images import shrink
 from dac.errors import UserError
 from data_pipeline.demo_covers.demo_covers_dataset_builder import DemoCovers
@@ -89,7 +98,7 @@ def test_dataset_read_from_disk_gives_the_same_covers(path, dataset):
 class Covers(tfds.core.GeneratorBasedBuilder):
     """A dataset whose metadata is missing or blank, except for one artist."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version(VERSION)
     code_path = Path(__file__)  # without it TFDS needs a package that may be missing
 
     def __init__(self, data_dir):
@@ -115,6 +124,7 @@ class Covers(tfds.core.GeneratorBasedBuilder):
 def test_missing_metadata_is_unknown(tmp_path):
     builder = Covers(tmp_path)
     builder.download_and_prepare()
+    finish_dataset(builder)
     dataset = CoverDataset(builder.data_path, 1.0)
     assert sorted(str(dataset.album(i).artist) for i in range(4)) == [*["None"] * 3, "Ras Delay"]
     assert dataset.years is None
@@ -123,16 +133,19 @@ def test_missing_metadata_is_unknown(tmp_path):
     assert dataset.known_fields == ("artist",)
 
 
-def test_find_dataset_takes_the_smallest_sufficient_size(tmp_path):
-    for name in ("64/1.0.0", "256/1.0.0", "256/1.2.0", "256/1.10.0", "512/2.0.0"):
+def test_find_dataset_takes_the_smallest_sufficient_size_in_the_present_format(tmp_path):
+    for name in ("64/1.0.0", "64/2.0.0", "256/2.2.0", "256/2.10.0", "256/3.0.0", "512/1.0.0"):
         (tmp_path / "album_covers" / name).mkdir(parents=True)
         (tmp_path / "album_covers" / name / "dataset_info.json").touch()
-    (tmp_path / "album_covers" / "128" / "1.0.0").mkdir(parents=True)  # an incomplete build
+    (tmp_path / "album_covers" / "128" / "2.0.0").mkdir(parents=True)  # an incomplete build
     root = tmp_path / "album_covers"
-    assert find_dataset(tmp_path, "album_covers", 64) == root / "64/1.0.0"
-    assert find_dataset(tmp_path, "album_covers", 65) == root / "256/1.10.0"
-    assert find_dataset(tmp_path, "album_covers", 1024) is None
+    assert find_dataset(tmp_path, "album_covers", 64) == root / "64/2.0.0"
+    assert find_dataset(tmp_path, "album_covers", 65) == root / "256/2.10.0"
+    assert find_dataset(tmp_path, "album_covers", 512) is None
     assert find_dataset(tmp_path, "other", 4) is None
+    begun = ("album_covers/256/2.2.0", "album_covers/64/1.0.0")
+    found = [find_dataset(tmp_path, "album_covers", 64, name) for name in begun]
+    assert found == [root / "256/2.2.0", root / "64/2.0.0"]
 
 
 def build(folder, covers, monkeypatch):
@@ -159,3 +172,47 @@ def test_empty_dataset_is_rejected(tmp_path, monkeypatch):
     info.write_text(re.sub(r'"shardLengths": \[\s*"4"', '"shardLengths": ["0"', info.read_text()))
     with pytest.raises(UserError, match="holds no covers"):
         CoverDataset(path, 1.0)
+
+
+def test_a_dataset_of_an_earlier_version_is_refused_with_the_command_that_builds_it(
+    path, tmp_path, monkeypatch
+):
+    earlier = r"earlier version.*: tfds build data_pipeline/demo_covers --manual_dir=.* --overwrite"
+    without = shutil.copytree(path, tmp_path / "without")
+    (without / ALBUMS_FILE).unlink()
+    old = shutil.copytree(path, tmp_path / "old")
+    info = (old / "dataset_info.json").read_text()
+    (old / "dataset_info.json").write_text(
+        info.replace(f'"version": "{VERSION}"', '"version": "1.0.0"')
+    )
+    for folder in (without, old):
+        with pytest.raises(UserError, match=earlier) as error:
+            CoverDataset(folder, 1.0)
+        assert "\n" not in str(error.value)
+    monkeypatch.setattr(conditions, "TEXT_BUCKETS", 512)
+    with pytest.raises(UserError, match=earlier):
+        CoverDataset(path, 1.0)
+
+
+def test_damaged_albums_are_reported_with_the_way_out(path, tmp_path):
+    copy = shutil.copytree(path, tmp_path / "copy")
+    content = (path / ALBUMS_FILE).read_bytes()
+    half = len(content) // 2
+    flipped = content[:half] + bytes([content[half] ^ 0xFF]) + content[half + 1 :]
+    for damaged in (content[:half], b"", flipped):
+        (copy / ALBUMS_FILE).write_bytes(damaged)
+        with pytest.raises(UserError, match=r"albums.npz is damaged .*tfds build --overwrite"):
+            CoverDataset(copy, 1.0)
+    write_albums([Album()], copy / ALBUMS_FILE)
+    with pytest.raises(UserError, match="1 albums of 64 covers"):
+        CoverDataset(copy, 1.0)
+
+
+def test_a_dataset_is_opened_without_reading_a_record(path, monkeypatch):
+    def read(*_):
+        raise AssertionError("a record was read")
+
+    monkeypatch.setattr(CoverDataset, "_record", read)
+    dataset = CoverDataset(path, 1.0)
+    assert dataset.album(3).artist
+    assert dataset.labels(np.arange(64))["genres"].shape == (64, 8)

@@ -1,3 +1,5 @@
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,6 +17,23 @@ def test_shrink_averages_blocks():
     expected = np.rint(covers[:, 4:8, 0:4].astype(float).mean(axis=(1, 2)))
     np.testing.assert_array_equal(images.shrink(covers, 2)[:, 1, 0], expected)
     assert images.shrink(covers, 8) is covers
+
+
+@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.given(
+    st.sampled_from([1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 17, 32, 64, 128]),
+    st.integers(1, 2),
+    st.integers(0, 2**32),
+    st.integers(1, 256),
+)
+def test_shrink_rounds_the_exact_mean_and_halves_to_even(factor, resolution, seed, values):
+    """Few values make many halves."""
+    size = factor * resolution
+    covers = np.random.default_rng(seed).integers(256 - values, 256, (2, size, size, 3), np.uint8)
+    blocks = covers.reshape(2, resolution, factor, resolution, factor, 3)
+    expected = np.rint(blocks.sum(axis=(2, 4), dtype=np.int64) / factor**2).astype(np.uint8)
+    for shrunken in (images.shrink(covers, resolution), images.shrink(covers[0], resolution)[None]):
+        np.testing.assert_array_equal(shrunken, expected[: len(shrunken)], strict=True)
 
 
 def test_grid_places_each_cover():

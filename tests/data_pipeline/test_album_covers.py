@@ -7,6 +7,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from dac.covers.dataset import CoverDataset
 from data_pipeline.album_covers.album_covers_dataset_builder import AlbumCovers
 from data_pipeline.examples import make_example, make_examples
 from data_pipeline.folder import Skipped, read_folder
@@ -41,6 +42,19 @@ def skipped_lines(builder: tfds.core.DatasetBuilder) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
+def assert_albums_of_records(builder: tfds.core.DatasetBuilder) -> None:
+    """The file beside the records has their albums, in their order."""
+    dataset = CoverDataset(builder.data_dir, memory_gib=1.0)
+    records = builder.as_data_source("train")
+    assert len(dataset) == len(records)
+    for index, record in enumerate(records):
+        album = dataset.album(index)
+        assert list(album.genres or ()) == list(record["genres"])
+        assert album.year == record["release_year"]
+        for held, written in ((album.artist, "artist"), (album.title, "title")):
+            assert held == (record[written] and record[written].decode())
+
+
 @pytest.fixture
 def folder(tmp_path):
     path = tmp_path / "covers"
@@ -71,6 +85,7 @@ def test_cover_and_metadata_are_read_back(folder, tmp_path):
     assert example["release_year"] == 1988
     assert example["artist"].decode() == "Árstíðir"
     assert example["title"] == b"Title"
+    assert_albums_of_records(builder)
 
 
 def test_missing_and_blank_fields_are_read_back_as_missing(folder, tmp_path):
@@ -186,11 +201,16 @@ def test_builder_configs_and_image_sizes(folder, tmp_path):
 
 
 def test_dataset_does_not_depend_on_line_order(folder, tmp_path):
-    lines = [{"file_name": f"{index}.png"} for index in range(150)]  # More than one chunk.
+    # More than one chunk.
+    lines = [
+        {"file_name": f"{i}.png", "title": f"Title {i}" if i % 3 else None} for i in range(150)
+    ]
     for index, line in enumerate(lines):
         draw(folder, line["file_name"], (index, 0, 0), (8, 8))
     describe(folder, *lines)
-    forward = list(build(folder, tmp_path / "forward").as_data_source("train"))
+    builder = build(folder, tmp_path / "forward")
+    assert_albums_of_records(builder)
+    forward = list(builder.as_data_source("train"))
     describe(folder, *reversed(lines))
     backward = list(build(folder, tmp_path / "backward").as_data_source("train"))
     assert len(forward) == 150
@@ -216,10 +236,10 @@ def test_beam_builds_the_same_dataset(folder, tmp_path):
     def examples(builder):
         return list(builder.as_data_source("train", decoders={"image": tfds.decode.SkipDecoding()}))
 
-    def texts(builder):
+    def others(builder):
         """Returns the contents of all files except the examples."""
         files = Path(builder.data_dir).iterdir()
-        return {file.name: file.read_text() for file in files if "array_record" not in file.name}
+        return {file.name: file.read_bytes() for file in files if "array_record" not in file.name}
 
     beam = {"beam_options": PipelineOptions(["--runner=DirectRunner"])}
     for shards in (None, 3):
@@ -234,7 +254,8 @@ def test_beam_builds_the_same_dataset(folder, tmp_path):
             "not_a_picture",
         }
         if shards is None:  # TFDS chooses shard boundaries, which are in `dataset_info.json`.
-            assert texts(other) == texts(plain)
+            assert others(other) == others(plain)
+        assert_albums_of_records(other)
     (folder / "metadata.jsonl").write_text("{malformed")
     with pytest.raises(ValueError, match=r"No usable cover in .*1 malformed_json"):
         build(folder, tmp_path / "none", **beam)
@@ -245,6 +266,7 @@ def test_build_with_max_examples_keeps_its_counts(folder, tmp_path):
         draw(folder, f"{name}.png")
     describe(folder, "[]", *({"file_name": f"{name}.png"} for name in ("a", "b", "c")))
     builder = build(folder, tmp_path, max_examples_per_split=2)
+    assert_albums_of_records(builder)
     assert builder.info.metadata["skipped"] == {"not_an_object": 1}
     assert len(read_back(builder)) == 2
     assert [line["reason"] for line in skipped_lines(builder)] == ["not_an_object"]

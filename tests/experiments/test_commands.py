@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from dac.run.checkpoint import Checkpoints
+from dac.training.monitor import TIMING
 from dac.training.state import init_state
 from data_pipeline.album_covers.album_covers_dataset_builder import AlbumCovers
 
@@ -109,9 +110,8 @@ def final_state(workdir):
 
 def metrics(workdir):
     """Returns the lines of `metrics.jsonl` without values that depend on the machine's speed."""
-    timing = ("images_per_second", "training_seconds", "memory_gib")
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in timing} for line in lines]
+    return [{k: v for k, v in line.items() if k not in TIMING} for line in lines]
 
 
 @pytest.fixture(scope="module")

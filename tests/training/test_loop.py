@@ -18,6 +18,7 @@ from dac.run.checkpoint import Checkpoints, all_finite
 from dac.run.workdir import claim_workdir, write_run
 from dac.training import loop, monitor, progress
 from dac.training.checks import check_config
+from dac.training.monitor import TIMING
 from dac.training.state import init_state
 from tests.conftest import small_config
 
@@ -54,6 +55,7 @@ def test_training_compiles_once_per_resolution_and_writes_all_outputs(
     assert [line["resolution"] for line in lines] == [4, 4, 8, 8, 8]
     assert [line["alpha"] for line in lines] == pytest.approx([1, 1, 64 / 96, 1, 1])
     assert [line["step"] for line in lines] == [tick // 8 for tick in ticks]
+    assert all(0 < line["data_wait"] < 1 for line in lines)
     assert sorted(int(p.stem) for p in (tmp_path / "samples").glob("*.png")) == ticks
     with Image.open(tmp_path / "progress.gif") as animation:
         assert animation.n_frames > 1
@@ -189,11 +191,37 @@ def test_resuming_after_repairing_a_damaged_record_is_exact(
     assert measured(tmp_path / "mended") == measured(whole)
 
 
+def test_a_cover_that_fails_ahead_ends_the_run_where_its_resolution_begins(
+    config, tmp_path, data_dir
+):
+    """Too large to keep at full size: all are read for 4x4, and read again for 8x8 meanwhile."""
+
+    class Failing:
+        def __init__(self, records, reads):
+            self.records, self.reads = records, itertools.count(-reads)
+
+        def __len__(self):
+            return len(self.records)
+
+        def __getitem__(self, index):
+            if next(self.reads) >= 0:
+                raise OSError("no disk")
+            return self.records[index]
+
+    dataset = CoverDataset(find_dataset(data_dir, "demo_covers", 8), memory_gib=1e-4)
+    whole = dataset._records
+    dataset._records = Failing(whole, reads=len(dataset) + 3)
+    with pytest.raises(UserError, match=r"record \d+ is damaged \(no disk\).*resumes"):
+        train(config, tmp_path, dataset)
+    assert int(restore(config, tmp_path, dataset).images_seen) == 128
+    dataset._records = whole
+    train(config, tmp_path, dataset)
+
+
 def measured(workdir):
     """Returns the lines of `metrics.jsonl` without values that depend on the machine's speed."""
-    timing = ("images_per_second", "training_seconds", "memory_gib")
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in timing} for line in lines]
+    return [{k: v for k, v in line.items() if k not in TIMING} for line in lines]
 
 
 def run_out_of_memory():
