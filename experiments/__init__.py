@@ -1,4 +1,4 @@
-"""The commands: train, sample and evaluate."""
+"""The commands: train, sample, evaluate and benchmark."""
 
 from dac.errors import require_posix
 

@@ -15,15 +15,23 @@ from dac.errors import UserError
 NOT_LAUNCHED = ("__init__.py", "default.py")  # in configs/: the others derive from default.py
 
 
-def define_flags() -> None:
-    """Defines --config and, when it is parsed, a flag for each of its fields."""
+def define_flags(default: str | None = None) -> None:
+    """Defines --config and, when it is parsed, a flag for each of its fields.
+
+    Args:
+      default: the config that is used without --config, if any.
+    """
     config_flags.DEFINE_config_file(
-        "config", help_string="config file and variant, as in configs/progan_genre.py:demo"
+        "config", default, "config file and variant, as in configs/progan_genre.py:demo"
     )
 
 
-def check_arguments(arguments: Sequence[str]) -> None:
+def check_arguments(arguments: Sequence[str], default: str = "") -> None:
     """Checks the arguments about the config, whose parser would raise errors of Python.
+
+    Args:
+      arguments: of the command.
+      default: the config that is used without --config, if any.
 
     Raises:
       UserError: there is no such config, it fails, or it has no field of a name.
@@ -36,7 +44,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
         for argument, following in pairs
         if re.fullmatch(r"--?config(=.*)?", argument)
     ]
-    file, _, variant = (named or [""])[-1].partition(":")
+    file, _, variant = (named or [default])[-1].partition(":")
     if not Path(file).is_file() or Path(file).name in NOT_LAUNCHED:
         found = sorted(
             path for path in Path("configs").glob("*.py") if path.name not in NOT_LAUNCHED

@@ -195,7 +195,7 @@ def test_same_seed_gives_the_same_picture(finished, tmp_path):
 
 
 def test_commands_can_be_imported_together():
-    modules = "experiments.train, experiments.sample, experiments.evaluate, data_pipeline.scrape"
+    modules = "experiments.train, experiments.sample, experiments.evaluate, experiments.benchmark"
     subprocess.run([sys.executable, "-c", f"import {modules}"], cwd=PROJECT, check=True)
 
 
@@ -231,7 +231,7 @@ def test_resumed_run_keeps_its_dataset(tmp_path):
     assert "album_covers/64" in other.stderr
 
 
-@pytest.mark.parametrize("name", ["train", "sample", "evaluate"])
+@pytest.mark.parametrize("name", ["train", "sample", "evaluate", "benchmark"])
 def test_commands_do_not_import_tensorflow_or_pytorch(name):
     code = f"""
 import sys

@@ -1,6 +1,5 @@
-"""Compares a whole training step of each GAN with a plain PyTorch training loop."""
+"""A whole training step of each GAN, against the loop that one would write in PyTorch."""
 
-import copy
 import functools
 
 import jax
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs import dcgan, progan, progan_full, wgan_gp
-from dac.run.players import draw_latents, gan_of
+from dac.run.players import draw_latents
 from dac.run.schedule import phases
 from dac.training import parallel
 from dac.training.augment import diff_augment
@@ -18,9 +17,10 @@ from dac.training.step import make_train_step, sample_keys
 
 torch = pytest.importorskip("torch", reason="PyTorch is missing: pip install -e '.[parity]'")
 from tests.parity import torch_gans as port  # noqa: E402
+from tests.parity.torch_step import TorchTraining, moments  # noqa: E402
 
 BATCH = 8
-STEP = 3  # steps before this one
+STEP = 3  # those before
 SMALL = {
     "resolution": 8,
     "fmap_base": 24,
@@ -30,27 +30,30 @@ SMALL = {
     "fade_kimg": (0.0, 0.16, 0.16),
     "stable_kimg": (0.16,) * 3,
     "ema_half_life_kimg": 0.02,
-    # High, so that updates are far larger than the float32 rounding of the weights.
+    # High, so that updates are far above the rounding of the float32 numbers that they change.
     "learning_rates": (0.05,) * 3,
 }
 CASES = {
     "progan": (progan_full, {"augment": "none", "condition_ramp_kimg": 0.5}),
     "wgan_gp": (wgan_gp, {"n_critic": 2}),
-    "dcgan": (dcgan, {"resolution": 16}),  # the smallest at which the critic has batch norm
+    "dcgan": (dcgan, {"resolution": 16}),  # from which on its critic has batch norm
     "r3gan": (progan, {"resolution": 4, "loss": "rpgan_r1r2", "augment": "diffaugment"}),
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_training_step_matches_pytorch(case):
+@pytest.mark.parametrize(
+    ("case", "fused"), [*((case, False) for case in CASES), ("progan", True), ("wgan_gp", True)]
+)
+def test_a_step_of_both_players(case, fused):
     module, changes = CASES[case]
     config = module.get_config("demo")
     config.update(SMALL | changes)
     phase = phases(config)[-1]
-    before = draw_state(config, phase.start + 7 * BATCH)  # inside ProGAN's fade-in
+    before = draw_state(config, phase.start + 7 * BATCH)  # amid ProGAN's fade-in
     batches = draw_batches(config, phase)
-    theirs = TorchTraining(config, phase, before)
-    their_metrics = theirs.step(batches)
+    augment = config.augment == "diffaugment"
+    theirs = WithOurNumbers(config, phase, before, augment=augment, fused=fused)
+    their_metrics = theirs.step(theirs.put(batches))
     after, our_metrics = our_step(config, phase, before, batches)
 
     for name, value in their_metrics.items():
@@ -60,12 +63,12 @@ def test_training_step_matches_pytorch(case):
         parameters = dict(network.named_parameters())
 
         def change(name, values, network=network):
-            """Returns our and their changes from the common start, and the comparison floor."""
+            """How far ours and theirs have come from where both began."""
             start, end = (port.to_torch(network, getattr(s, name)) for s in (before, after))
             return (
                 {key: end[key] - start[key] for key in values},
                 {key: values[key].detach() - start[key] for key in values},
-                0.01,  # allows errors of 1e-6: float32 spacing is 2e-7 from 2 to 4
+                0.01,  # so that 1e-6 is let pass: float32 has steps of 2e-7 from 2 to 4
             )
 
         port.assert_all_close(*change(player, parameters))
@@ -83,10 +86,10 @@ def test_training_step_matches_pytorch(case):
 
 
 def draw_state(config, images_seen):
-    """Draws a state from the middle of training, including Adam's moments.
+    """Draws the state in the middle of a training, Adam's moments too.
 
-    If the moments were 0, Adam would step by the learning rate times the gradient's sign. Then a
-    gradient that is 0 except for rounding would move a weight by a full step in either direction.
+    Were they 0, Adam would step by the gradient's sign times the learning rate: a gradient that is
+    0 but for rounding would move a weight as far as any other, and either way.
     """
     shapes = jax.eval_shape(lambda: init_state(config, port.GENRES))
     scale = port.kernel_scale(config.gan)
@@ -116,16 +119,12 @@ def draw_state(config, images_seen):
 
 
 def draw_batches(config, phase):
-    """Draws one batch per critic update, `[n_critic, B, ...]`."""
+    """One for each update of the critic, `[n_critic, B, ...]`."""
     shape = (phase.n_critic, BATCH)
     conditions = port.draw_conditions(config.conditions, phase.n_critic * BATCH)
     size = (*shape, phase.resolution, phase.resolution, 3)
     images = np.random.default_rng(4).integers(0, 256, size, np.uint8)
     return {"image": images} | {k: v.reshape(*shape, *v.shape[1:]) for k, v in conditions.items()}
-
-
-def moments(optimizer, kind):
-    return {name: getattr(module[0], kind) for name, module in optimizer.items()}
 
 
 def our_step(config, phase, state, batches):
@@ -137,87 +136,8 @@ def our_step(config, phase, state, batches):
     return jax.device_get(step(state, batches))
 
 
-class TorchTraining:
-    """A training step in PyTorch; only the random numbers come from `dac`."""
-
-    def __init__(self, config, phase, state):
-        self.config, self.phase, self.state = config, phase, state
-        self.where = (phase.resolution, phase.alpha(int(state.images_seen)))
-        self.players, self.adams = {}, {}
-        for player in ("generator", "critic"):
-            network = port.make_port(
-                config.gan,
-                player.title(),
-                phase.resolution,
-                (config.fmap_base, config.fmap_max),
-                config.latent_size,
-                config.conditions,
-            )
-            variables = {
-                "params": getattr(state, player),
-                "batch_stats": getattr(state, f"{player}_stats"),
-            }
-            self.players[player] = port.load(network, variables)
-            self.adams[player] = self.make_adam(network, getattr(state, f"{player}_optimizer"))
-        self.ema = port.to_torch(self.players["generator"], state.generator_ema)
-
-    def make_adam(self, network, optimizer):
-        adam = torch.optim.Adam(
-            network.parameters(),
-            lr=self.phase.learning_rate,
-            betas=(self.config.adam_b1, self.config.adam_b2),
-            eps=self.config.adam_epsilon,
-        )
-        mu, nu = (port.to_torch(network, moments(optimizer, kind)) for kind in ("mu", "nu"))
-        for name, parameter in network.named_parameters():
-            adam.state[parameter] = {
-                "step": torch.tensor(float(STEP)),
-                "exp_avg": mu[name],
-                "exp_avg_sq": nu[name],
-            }
-        return adam
-
-    def step(self, batches):
-        """Trains for one step; returns the metrics."""
-        generator, critic = self.players["generator"], self.players["critic"]
-        metrics = []
-        for i in range(self.phase.n_critic):
-            number = STEP * self.phase.n_critic + i
-            batch = {name: values[i] for name, values in batches.items()}
-            conditions = self.conditions(batch, "critic_conditions", number)
-            # On a copy, because the running averages that this updates are discarded.
-            fake = copy.deepcopy(generator)(
-                self.latents("critic_latents", number), conditions, *self.where
-            )
-            loss, parts = port.critic_loss(
-                self.config,
-                lambda images, given=conditions: critic(images, given, *self.where),
-                self.augment(self.real(batch), "critic_augment_real", number),
-                self.augment(fake.detach(), "critic_augment_fake", number),
-                port.tensor(jax.vmap(jax.random.uniform)(self.keys("mixing", number))),
-            )
-            critic.zero_grad()
-            loss.backward()
-            self.adams["critic"].step()
-            metrics.append(parts)
-
-        conditions = self.conditions(batch, "generator_conditions", STEP)
-        fake = generator(self.latents("generator_latents", STEP), conditions, *self.where)
-        fake = self.augment(fake, "generator_augment_fake", STEP)
-        real = self.augment(self.real(batch), "generator_augment_real", STEP)
-        judge = copy.deepcopy(critic)
-        scores = [judge(images, conditions, *self.where) for images in (real, fake)]
-        _, loss = port.score_losses(self.config.loss, *scores)
-        generator.zero_grad()
-        loss.backward()
-        self.adams["generator"].step()
-
-        images = self.phase.n_critic * BATCH
-        decay = 0.5 ** (images / (1000 * self.config.ema_half_life_kimg))
-        for name, parameter in generator.named_parameters():
-            self.ema[name] = decay * self.ema[name] + (1 - decay) * parameter.detach()
-        means = {name: sum(parts[name] for parts in metrics) / len(metrics) for name in metrics[0]}
-        return means | {"generator_loss": loss}
+class WithOurNumbers(TorchTraining):
+    """Random numbers are ours."""
 
     def keys(self, stream, number):
         def on_the_only_device(_):
@@ -228,32 +148,20 @@ class TorchTraining:
     def latents(self, stream, number):
         return port.tensor(draw_latents(self.config, self.keys(stream, number)))
 
-    def conditions(self, batch, stream, number):
-        """Hides each field of some albums; the ramp follows Shahbazi et al. 2022."""
-        conditions = port.tensors({name: x for name, x in batch.items() if name != "image"})
+    def mixing(self, stream, number):
+        return port.tensor(jax.vmap(jax.random.uniform)(self.keys(stream, number)))
+
+    def kept(self, stream, number):
         fields, rate = self.config.conditions, self.config.condition_drop_rate
         keep = functools.partial(jax.random.bernoulli, p=1 - rate, shape=(len(fields),))
-        kept = port.tensor(jax.vmap(keep)(self.keys(stream, number)))
-        for i, field in enumerate(fields):
-            conditions[f"{field}_known"] &= kept[:, i]
-        if kimg := self.config.condition_ramp_kimg:
-            weight = min(self.state.images_seen / (1000 * kimg), 1.0)
-            conditions["weight"] = torch.full((BATCH,), weight, dtype=torch.float64)
-        return conditions
-
-    def real(self, batch):
-        images = port.tensor(batch["image"]).double() / 127.5 - 1
-        if not gan_of(self.config).grows:
-            return images
-        blurred = port.upsample(port.downsample(images))
-        return torch.lerp(blurred, images, self.where[1])
+        return port.tensor(jax.vmap(keep)(self.keys(stream, number)))
 
     def augment(self, images, stream, number):
-        """Moves pixels as our augmentation does, found by augmenting a picture of pixel indices."""
-        if self.config.augment == "none":
+        """Takes each pixel from where our augmentation does, which a picture of places tells."""
+        if not self.augmented:
             return images
         size = images.shape[2]
         places = jnp.arange(1.0, size**2 + 1).reshape(1, size, size, 1).repeat(BATCH, axis=0)
         sources = port.tensor(diff_augment(places, self.keys(stream, number))).long().flatten(2)
-        pixels = torch.nn.functional.pad(images.flatten(2), (1, 0))  # index 0 means no source
+        pixels = torch.nn.functional.pad(images.flatten(2), (1, 0))  # place 0 is none
         return pixels.gather(2, sources.expand(-1, 3, -1)).reshape(images.shape)

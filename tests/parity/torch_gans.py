@@ -1,9 +1,9 @@
-"""Plain PyTorch versions of the three GANs and their losses, from the papers and official code.
+"""The three GANs and their losses once more, in plain PyTorch: from the papers and official codes.
 
-Nothing is fused. Only the module names are shared with `dac`, so that weights can be copied.
-Pictures and features are `[B, C, H, W]`. Next to a dense layer, features are in Flax's order,
-`[4, 4, C]`, so that its weights need no reordering. Everything is float64, so differences come only
-from rounding in JAX.
+Nothing is fused, and nothing is shared with `dac` but the names of the modules, by which weights
+are copied over. Pictures and features are `[B, C, H, W]`; only where a dense layer meets features
+are these in Flax's order, `[4, 4, C]`, so that its weights need no sorting. All is float64, so that
+what the two sides differ by is the rounding of one of them.
 """
 
 from typing import NamedTuple
@@ -27,7 +27,7 @@ SLOPE = 0.2
 
 
 class Pair(NamedTuple):
-    """A network in Flax and in PyTorch, and the variables of both."""
+    """A network twice, and the variables that both have."""
 
     flax: object
     variables: dict
@@ -35,7 +35,7 @@ class Pair(NamedTuple):
 
 
 def make_pairs(gan, resolution, fmaps, latent_size, conditions) -> tuple[Pair, Pair]:
-    """Returns the generator and the critic of a GAN, with random variables."""
+    """Returns the generator and the critic of a GAN, with drawn variables."""
     latents, images = np.zeros((1, latent_size)), np.zeros((1, resolution, resolution, 3))
     fields = [name.removesuffix("_known") for name in conditions if name.endswith("_known")]
     conditions = {name: values[:1] for name, values in conditions.items()}
@@ -54,17 +54,17 @@ def make_pairs(gan, resolution, fmaps, latent_size, conditions) -> tuple[Pair, P
 
 
 def kernel_scale(gan: str) -> float:
-    """Returns the standard deviation for random kernels; ProGAN scales its own down at run time."""
+    """Standard deviation of drawn kernels: equalised learning rate scales those of ProGAN down."""
     return {"progan": 1.0}.get(gan, 0.1)
 
 
 def draw_variables(shapes, kernel_scale: float, seed: int = 0):
-    """Draws random variables; none has a value that would hide its effect, such as a bias of 0.
+    """Draws variables; none is at a value that would hide it, such as a bias of 0.
 
     Args:
-      shapes: the variables' shapes, from `jax.eval_shape`.
+      shapes: of the variables, as `jax.eval_shape` gives them.
       kernel_scale: standard deviation of the kernels.
-      seed: the random seed.
+      seed: of the numbers.
     """
     random = np.random.default_rng(seed)
 
@@ -81,7 +81,7 @@ def draw_variables(shapes, kernel_scale: float, seed: int = 0):
 
 
 def draw_conditions(fields, batch: int) -> dict[str, np.ndarray]:
-    """Draws the conditions of some albums, in which each field is sometimes unknown."""
+    """Draws what is known of some albums: of each field now and then nothing."""
     random = np.random.default_rng(2)
 
     def known(value):
@@ -100,7 +100,7 @@ def draw_conditions(fields, batch: int) -> dict[str, np.ndarray]:
 
 
 def tensor(x) -> torch.Tensor:
-    """Converts an array to PyTorch: float64, and `[B, C, H, W]` for pictures."""
+    """An array as PyTorch has it: float64, and `[B, C, H, W]` if it is of pictures."""
     x = torch.from_numpy(np.array(x))
     x = x.permute(0, 3, 1, 2) if x.ndim == 4 else x
     return x.double() if x.is_floating_point() else x
@@ -111,7 +111,7 @@ def tensors(arrays: dict) -> dict[str, torch.Tensor]:
 
 
 def to_torch(network: nn.Module, tree: dict, path: tuple[str, ...] = ()) -> dict[str, torch.Tensor]:
-    """Converts a tree of a Flax network's variables to PyTorch's names and layouts."""
+    """A tree shaped as a Flax network's variables, by PyTorch's names and in its layouts."""
     if isinstance(tree, dict):
         below = (to_torch(network, child, (*path, name)) for name, child in tree.items())
         return {name: value for child in below for name, value in child.items()}
@@ -128,7 +128,7 @@ def to_torch(network: nn.Module, tree: dict, path: tuple[str, ...] = ()) -> dict
 
 
 def load(network: nn.Module, variables: dict) -> nn.Module:
-    """Copies all variables of a Flax network; both sides must have the same ones."""
+    """Copies all of a Flax network's variables; neither side may have one more."""
     # Only PyTorch's batch norm counts its batches.
     everything = {k: v for k, v in network.state_dict().items() if k.endswith("_tracked")}
     for collection in variables.values():
@@ -138,7 +138,7 @@ def load(network: nn.Module, variables: dict) -> nn.Module:
 
 
 def running_averages(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Returns the running averages of batch norm."""
+    """Those of batch norm."""
     return {k: x for k, x in network.named_buffers() if not k.endswith("_tracked")}
 
 
@@ -150,10 +150,10 @@ def assert_close(ours, theirs: torch.Tensor) -> None:
 def assert_all_close(
     ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor], floor: float = 0.0
 ) -> None:
-    """As `assert_close`, for each tensor, but errors in small tensors are relative to `floor`.
+    """As `assert_close`, tensor by tensor, where numbers are above `floor`; below, relative to it.
 
-    The floor is raised to 1% of the largest number of all tensors. Some gradients are 0 because
-    their parts cancel, such as that of a bias before batch norm; their error depends on the parts.
+    It is 1% of the largest number of all or more: some gradients are 0 as their parts cancel, such
+    as that of a bias before batch norm, and nothing is more exact than what it is computed from.
     """
     assert ours.keys() == theirs.keys()
     floor = max([floor, *(0.01 * x.abs().max().item() for x in theirs.values())])
@@ -171,11 +171,10 @@ def pixel_norm(x):
 
 
 def minibatch_stddev(x, group_size=4):
-    maps = []
-    for group in x.split(group_size):
-        deviation = torch.sqrt(group.var(dim=0, unbiased=False) + 1e-8)
-        maps.append(deviation.mean().expand(len(group), 1, *x.shape[2:]))
-    return torch.cat([x, torch.cat(maps)], dim=1)
+    size = min(group_size, len(x))
+    variance = x.unflatten(0, (-1, size)).var(dim=1, unbiased=False)
+    deviation = torch.sqrt(variance + 1e-8).flatten(1).mean(dim=1).repeat_interleave(size)
+    return torch.cat([x, deviation[:, None, None, None].expand(-1, 1, *x.shape[2:])], dim=1)
 
 
 def upsample(x):
@@ -205,7 +204,7 @@ class EqualizedConv2d(nn.Conv2d):
 
 
 class EqualizedLatentsTo4x4(nn.Module):
-    """A linear layer to `[B, C, 4, 4]`, with one bias per map and its own gain (G_paper)."""
+    """A linear layer to `[B, C, 4, 4]`, with a bias a map and a gain of its own (G_paper)."""
 
     def __init__(self, inputs, features):
         super().__init__()
@@ -219,7 +218,7 @@ class EqualizedLatentsTo4x4(nn.Module):
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """PyTorch's batch norm with a biased running variance, as in Flax and TensorFlow."""
+    """PyTorch's, but its running variance is of the biased kind, as Flax and TensorFlow have it."""
 
     def __init__(self, features):
         super().__init__(features, eps=1e-5, momentum=0.01)
@@ -234,7 +233,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class ConditionEmbedding(nn.Module):
-    """Sums one vector per field; unknown fields have a learned vector of their own."""
+    """The sum of a vector for each field, which is `unknown`'s where an album's is not known."""
 
     def __init__(self, fields, features):
         super().__init__()
@@ -251,51 +250,60 @@ class ConditionEmbedding(nn.Module):
             self.add_module(field, EqualizedLinear(64, features))
 
     def forward(self, conditions):
-        albums = range(len(conditions[f"{self.fields[0]}_known"]))
-        sums = [sum(self.embed(f, conditions, album) for f in self.fields) for album in albums]
-        return torch.stack(sums)
+        return sum(
+            torch.where(
+                conditions[f"{field}_known"][:, None],
+                self.embed(field, conditions[field]),
+                self.get_parameter(f"{field}_unknown"),
+            )
+            for field in self.fields
+        )
 
-    def embed(self, field, conditions, album):
-        value = conditions[field][album]
-        if not conditions[f"{field}_known"][album]:
-            return self.get_parameter(f"{field}_unknown")
+    def embed(self, field, values):
         if field == "genres":
-            return value @ self.genres
-        if field == "year":  # sine and cosine for each wavelength in years
-            turns = 2 * torch.pi * 30 * value / torch.tensor([480, 240, 120, 60, 30])
-            return self.year(torch.cat([turns.sin(), turns.cos()]))
-        ids, counts = value[value > 0].unique(return_counts=True)
-        roots = torch.sqrt(
-            counts / counts.double().sum()
-        )  # of the n-grams' frequencies in the name
-        return self.get_submodule(field)(F.leaky_relu(roots @ self.ngrams[ids], SLOPE))
+            return values @ self.genres
+        if field == "year":  # a wave and its quarter shift for each of these many years
+            waves = torch.tensor([480, 240, 120, 60, 30], device=values.device)
+            turns = 2 * torch.pi * 30 * values[:, None] / waves
+            return self.year(torch.cat([turns.sin(), turns.cos()], dim=1))
+        ones = torch.ones_like(values, dtype=self.ngrams.dtype)
+        bags = torch.zeros(len(values), 4096, dtype=ones.dtype, device=values.device)
+        bags = bags.scatter_add(1, values.long(), ones)[:, 1:]  # n-gram 0 is none
+        roots = torch.sqrt(bags / bags.sum(dim=1, keepdim=True).clamp(min=1))  # of their shares
+        return self.get_submodule(field)(F.leaky_relu(roots @ self.ngrams[1:], SLOPE))
 
 
 def weighted(embedding, conditions):
-    """Applies the ramp of Shahbazi et al. 2022, arXiv 2201.06578."""
+    """The ramp of Shahbazi et al. 2022, arXiv 2201.06578."""
     return embedding * conditions["weight"][:, None] if "weight" in conditions else embedding
 
 
 class Network(nn.ModuleDict):
-    """The base of all six networks: how conditions enter them."""
+    """What all six networks share: how conditions enter them, and convolutions that resample."""
 
     def __init__(self, fields, features, modules):
         conditions = {"conditions": ConditionEmbedding(fields, features)} if fields else {}
         super().__init__(modules | conditions)
 
     def join(self, latents, conditions):
-        """Returns the generator's input: latents and the embedding, normalised separately."""
+        """The generators' input: the embedding is normalised apart from the latent."""
         if not conditions:
             return latents
         embedding = pixel_norm(self["conditions"](conditions))
         return torch.cat([latents, weighted(embedding, conditions)], dim=1)
 
     def project(self, features, conditions):
-        """Returns the projection of Miyato and Koyama 2018, scaled as in stylegan2-ada-pytorch."""
+        """Miyato and Koyama 2018, arXiv 1802.05637; scaled as in stylegan2-ada-pytorch."""
         if not conditions:
             return 0.0
         embedding = weighted(self["conditions"](conditions), conditions)
         return (features * embedding).sum(dim=1) / features.shape[1] ** 0.5
+
+    def conv_up(self, conv, x):
+        return conv(upsample(x))
+
+    def conv_down(self, conv, x):
+        return downsample(conv(x))
 
 
 def width(r, fmap_base, fmap_max):
@@ -342,10 +350,10 @@ class ProGANGenerator(Network):
         image = self["to_rgb_4x4"](x)
         for r in sizes_to(resolution)[1:]:
             block = self[f"block_{r}x{r}"]
-            x = activate(block["conv_up"](upsample(x)))
+            x = activate(self.conv_up(block["conv_up"], x))
             x = activate(block["conv"](x))
             old, image = image, self[f"to_rgb_{r}x{r}"](x)
-        return image if resolution == 4 else torch.lerp(upsample(old), image, tensor(alpha))
+        return image if resolution == 4 else torch.lerp(upsample(old), image, alpha)
 
 
 class ProGANCritic(Network):
@@ -375,9 +383,9 @@ class ProGANCritic(Network):
         for r in sizes_to(resolution)[:0:-1]:
             block = self[f"block_{r}x{r}"]
             x = F.leaky_relu(block["conv"](x), SLOPE)
-            x = F.leaky_relu(downsample(block["conv_down"](x)), SLOPE)
+            x = F.leaky_relu(self.conv_down(block["conv_down"], x), SLOPE)
             if r == resolution:
-                x = torch.lerp(from_rgb(downsample(images), r // 2), x, tensor(alpha))
+                x = torch.lerp(from_rgb(downsample(images), r // 2), x, alpha)
         x = F.leaky_relu(self["conv_4x4"](minibatch_stddev(x)), SLOPE)
         x = F.leaky_relu(self["dense_4x4"](x.permute(0, 2, 3, 1).flatten(1)), SLOPE)
         return self["output"](x)[:, 0] + self.project(x, conditions)
@@ -465,7 +473,7 @@ class WGANGPGenerator(Network):
         for r in sizes_to(resolution)[1:]:
             block = self[f"block_{r}x{r}"]
             shortcut = block["shortcut"](upsample(x))
-            x = block["conv_up"](upsample(F.relu(block["norm_up"](x))))
+            x = self.conv_up(block["conv_up"], F.relu(block["norm_up"](x)))
             x = shortcut + block["conv"](F.relu(block["norm"](x)))
         return torch.tanh(self["output"](F.relu(self["norm"](x))))
 
@@ -495,13 +503,13 @@ class WGANGPCritic(Network):
             block = self[f"block_{r}x{r}"]
             shortcut = block["shortcut"](downsample(x))
             x = block["conv"](F.relu(block["norm"](x)))
-            x = shortcut + downsample(block["conv_down"](F.relu(block["norm_down"](x))))
+            x = shortcut + self.conv_down(block["conv_down"], F.relu(block["norm_down"](x)))
         scores = self["output"](x.permute(0, 2, 3, 1).flatten(1))[:, 0]
         return scores + self.project(x.mean(dim=(2, 3)), conditions)
 
 
 def make_port(gan, player, resolution, fmaps, latent_size, fields) -> nn.Module:
-    """Returns the PyTorch version of a network, which is chosen by its names in `dac`."""
+    """Returns a network by the names that `dac` gives it."""
     if player == "Generator":
         make = {"progan": ProGANGenerator, "dcgan": DCGANGenerator, "wgan_gp": WGANGPGenerator}
         return make[gan](latent_size, resolution, *fmaps, fields=fields)
@@ -513,7 +521,7 @@ def make_port(gan, player, resolution, fmaps, latent_size, fields) -> nn.Module:
 
 
 def score_losses(loss, real_scores, fake_scores):
-    """Returns the critic's and the generator's losses, without penalties."""
+    """The critic's and the generator's, without the critic's penalties."""
     if loss == "wgan_gp":  # Gulrajani et al. 2017, algorithm 1
         return fake_scores.mean() - real_scores.mean(), -fake_scores.mean()
     if loss == "non_saturating":  # Newmu/dcgan_code, d_cost and g_cost
@@ -527,7 +535,7 @@ def score_losses(loss, real_scores, fake_scores):
 
 
 def squared_gradient_norms(critic, images):
-    """Returns squared gradient norms of each score; keeps the graph for second derivatives."""
+    """Of each picture's score; the graph stays, for the gradient by the critic's parameters."""
     images = images.detach().requires_grad_()
     (gradients,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
     return gradients.pow(2).sum(dim=(1, 2, 3))
@@ -541,7 +549,7 @@ def gradient_penalty(critic, real, fake, mixing):
 
 
 def critic_loss(config, critic, real, fake, mixing):
-    """Returns the critic's whole loss, and its parts, named like the step's metrics."""
+    """The critic's whole loss, and its parts by the names of the step's metrics."""
     real_scores, fake_scores = critic(real), critic(fake)
     loss, _ = score_losses(config.loss, real_scores, fake_scores)
     parts = {"real_score": real_scores.mean(), "fake_score": fake_scores.mean()}
@@ -560,25 +568,31 @@ def critic_loss(config, critic, real, fake, mixing):
 
 
 def translate(images, rows, columns):
-    """Shifts each picture by its own number of rows and columns, and fills with zeros."""
-    size = images.shape[2]
-    padded = F.pad(images, (1, 1, 1, 1))
-    shifted = []
-    for image, row, column in zip(padded, rows, columns, strict=True):
-        grid_rows = (torch.arange(size) - row + 1).clamp(0, size + 1)
-        grid_columns = (torch.arange(size) - column + 1).clamp(0, size + 1)
-        shifted.append(image[:, grid_rows][:, :, grid_columns])
-    return torch.stack(shifted)
+    """Shifts each picture by its own number of rows and columns, `[B]`, over zeros."""
+
+    def places(shifts):  # in the padded pictures, [B, size]
+        size = images.shape[2]
+        shifts = torch.as_tensor(shifts, device=images.device)
+        pixels = torch.arange(size, device=images.device)
+        return (pixels - shifts[:, None] + 1).clamp(0, size + 1)
+
+    numbers = torch.arange(len(images), device=images.device)[:, None, None]
+    padded = F.pad(images, (1, 1, 1, 1)).permute(0, 2, 3, 1)
+    shifted = padded[numbers, places(rows)[:, :, None], places(columns)[:, None, :]]
+    return shifted.permute(0, 3, 1, 2)
 
 
 def cut_out(images, rows, columns):
-    """Zeroes a square of half the side, given its centre, or the pixel after it for even sides."""
-    size = images.shape[2]
-    side = int(size * 0.5 + 0.5)
-    mask = torch.ones_like(images)
-    for picture, row, column in zip(mask, rows, columns, strict=True):
-        grid_rows = (torch.arange(side) + row - side // 2).clamp(0, size - 1)
-        grid_columns = (torch.arange(side) + column - side // 2).clamp(0, size - 1)
-        for r in grid_rows:
-            picture[:, r, grid_columns] = 0
-    return images * mask
+    """Sets a square of half the side to 0; given its centre, or what comes after it, `[B]`."""
+
+    def places(centres):  # [B, side]
+        size = images.shape[2]
+        side = int(size * 0.5 + 0.5)
+        centres = torch.as_tensor(centres, device=images.device)
+        pixels = torch.arange(side, device=images.device)
+        return (pixels + centres[:, None] - side // 2).clamp(0, size - 1)
+
+    numbers = torch.arange(len(images), device=images.device)[:, None, None]
+    mask = torch.ones_like(images[:, 0])
+    mask[numbers, places(rows)[:, :, None], places(columns)[:, None, :]] = 0
+    return images * mask[:, None]
