@@ -356,6 +356,8 @@ class Client:
         left = host.paused_until - time.monotonic()
         if left > self.max_wait:
             if self._is_required(host, hosts):
+                if host.paused_until <= host.outage_until:  # a backoff; the host asked for nothing
+                    raise _down(host)
                 raise UnavailableError(host.name, left, "asked for a long pause")
             raise FetchError("paused")  # other covers can still be fetched
 
@@ -378,8 +380,13 @@ class Client:
                 host.name, 0, "cannot be reached: check the address and the network"
             )
         if down > self.max_wait:
-            raise UnavailableError(host.name, 0, f"has been down for {down / 60:.0f} minutes")
+            raise _down(host)
         host.back_off()
+
+
+def _down(host: _Host) -> UnavailableError:
+    minutes = (time.monotonic() - host.failing_since) / 60
+    return UnavailableError(host.name, 0, f"has been down for {minutes:.0f} minutes")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -69,7 +69,13 @@ def assert_numbers(row, fields):
         assert row[field] > 0, field
 
 
-@pytest.mark.parametrize("what", FIELDS)
+# Those that start other commands take long.
+SLOW = ("start", "sample", "checkpoint")
+
+
+@pytest.mark.parametrize(
+    "what", [pytest.param(w, marks=[pytest.mark.slow] if w in SLOW else []) for w in FIELDS]
+)
 def test_each_measurement(what, data_dir, tmp_path):
     table, written = measure(tmp_path, f"--what={what}", f"--data_dir={data_dir}")
     assert written["what"] == what
