@@ -12,6 +12,8 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 _compiled = tempfile.TemporaryDirectory()
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+# The environment of commands that tests start: one device.
+ONE_DEVICE = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
 
 import jax
 import ml_collections
@@ -32,6 +34,7 @@ def small_config() -> ml_collections.ConfigDict:
             "fmap_base": 16,
             "fmap_max": 8,
             "latent_size": 8,
+            "loss": "non_saturating",  # the quickest to compile
             "batch_sizes": (8, 8),
             "learning_rates": (1e-3, 1e-3),
             "fade_kimg": (0.0, 0.096),

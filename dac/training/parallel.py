@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Jaxpr
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dac.errors import UserError
@@ -66,8 +67,12 @@ def _any(votes, sharding):
     return jax.lax.with_sharding_constraint(jnp.any(votes), sharding)
 
 
-def compile_step(step: Callable, mesh: Mesh, parallelism: str, state, batch) -> jax.stages.Compiled:
+def compile_step(
+    step: Callable, mesh: Mesh, parallelism: str, state, batch
+) -> tuple[jax.stages.Compiled, Jaxpr]:
     """Compiles a per-device step ahead of time, so that it can't be recompiled unnoticed.
+
+    Returns the function of (state, batch), and its jaxpr, in which shapes are those of a device.
 
     Args:
       step: from (state, part of the batch) to (state, metrics); it reduces over the axis `data`.
@@ -81,7 +86,7 @@ def compile_step(step: Callable, mesh: Mesh, parallelism: str, state, batch) -> 
         mapped = jax.pmap(
             step, DATA_AXIS, in_axes=(None, 0), out_axes=None, devices=devices, donate_argnums=0
         )
-        return mapped.lower(state, batch).compile()
+        return mapped.lower(state, batch).compile(), jax.make_jaxpr(mapped)(state, batch).jaxpr
 
     def train_step(state, batch):  # the name is what profiles and logs show
         return step(state, jax.tree.map(lambda x: x[0], batch))
@@ -95,4 +100,5 @@ def compile_step(step: Callable, mesh: Mesh, parallelism: str, state, batch) -> 
         out_specs=everywhere,
         check_vma=False,
     )
-    return jax.jit(sharded, donate_argnums=0).lower(state, batch).compile()
+    traced = jax.jit(sharded, donate_argnums=0).trace(state, batch)
+    return traced.lower().compile(), traced.jaxpr.jaxpr

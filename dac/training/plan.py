@@ -146,7 +146,7 @@ class Planner:
         state, batch = self.state_shapes(), self._batch_shapes(phase)
         one_device = _placed(state.ema_variables, SingleDeviceSharding(self._mesh.local_devices[0]))
         try:
-            compiled = parallel.compile_step(
+            compiled, jaxpr = parallel.compile_step(
                 step, self._mesh, self._config.parallelism, state, batch
             )
             grid = sampling.lower_draw(
@@ -157,8 +157,6 @@ class Planner:
                 raise
             return None
         part = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), batch)
-        axes = [(parallel.DATA_AXIS, self._mesh.size)]
-        jaxpr = jax.make_jaxpr(step, axis_env=axes)(state, part).jaxpr
         gan = gan_of(self._config)
         trained = [gan.active(p, phase.resolution) for p in (state.generator, state.critic)]
         copied = _bytes(state) if copies_state(self._mesh.local_devices[0]) else 0

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import subprocess
 import sys
 import types
@@ -12,6 +11,7 @@ import pytest
 
 from dac.errors import UserError
 from experiments.benchmarks import against_torch, machine, timing
+from tests.conftest import ONE_DEVICE
 
 PROJECT = Path(__file__).parents[2]
 TINY = {
@@ -35,14 +35,11 @@ FIELDS = {
 
 
 def run(*flags):
-    environment = os.environ | {
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
-        "OMP_NUM_THREADS": "1",  # PyTorch's threads wait for each other where cores are few
-    }
     return subprocess.run(
         [sys.executable, "-m", "experiments.benchmark", *flags],
         cwd=PROJECT,
-        env=environment,
+        # PyTorch's threads wait for each other where cores are few.
+        env=ONE_DEVICE | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,

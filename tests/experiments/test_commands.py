@@ -1,7 +1,6 @@
 """Tests of the commands in real processes, some of which are killed."""
 
 import json
-import os
 import random
 import re
 import signal
@@ -21,6 +20,7 @@ from dac.run.checkpoint import Checkpoints
 from dac.training.monitor import TIMING
 from dac.training.state import init_state
 from data_pipeline.album_covers.album_covers_dataset_builder import AlbumCovers
+from tests.conftest import ONE_DEVICE
 
 PROJECT = Path(__file__).parents[2]
 
@@ -45,16 +45,11 @@ def command(name, *flags):
     return [sys.executable, "-m", f"experiments.{name}", *flags]
 
 
-def environment():
-    """Returns this process's environment without the eight fake devices."""
-    return {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-
-
 def run(name, *flags):
     return subprocess.run(
         command(name, *flags),
         cwd=PROJECT,
-        env=environment(),
+        env=ONE_DEVICE,
         capture_output=True,
         text=True,
         timeout=300,
@@ -81,7 +76,7 @@ def train_and_signal(flags, ticks, number, in_fade=False):
     Returns the exit code, the output, and the alpha of the last tick seen, or None at 4x4.
     """
     process = subprocess.Popen(
-        command("train", *flags), cwd=PROJECT, env=environment(), stderr=subprocess.PIPE, text=True
+        command("train", *flags), cwd=PROJECT, env=ONE_DEVICE, stderr=subprocess.PIPE, text=True
     )
     printed = []
     for line in process.stderr:

@@ -1,7 +1,6 @@
 """Tests of the evaluate command on runs that are known to follow or ignore their conditions."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from dac.covers.dataset import CoverDataset, find_dataset
 from dac.run.checkpoint import Checkpoints
 from dac.run.workdir import claim_workdir, write_run
 from dac.training.state import init_state
+from tests.conftest import ONE_DEVICE
 
 PROJECT = Path(__file__).parents[2]
 
@@ -74,11 +74,10 @@ cli.run(evaluate.main, evaluate.define_flags)
 def evaluate(*flags, **drawing):
     """Runs the command, on a `DRAWING_RUN` if its environment variables are given."""
     what = ["-c", DRAWING_RUN] if drawing else ["-m", "experiments.evaluate"]
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     return subprocess.run(
         [sys.executable, *what, *flags],
         cwd=PROJECT,
-        env=environment | drawing,
+        env=ONE_DEVICE | drawing,
         capture_output=True,
         text=True,
         timeout=300,

@@ -25,6 +25,7 @@ from dac.run.checkpoint import Checkpoints
 from dac.training import loop
 from dac.training.state import init_state
 from experiments import processes
+from tests.conftest import ONE_DEVICE
 
 PROJECT = Path(__file__).parents[2]
 PATIENCE = 200  # seconds
@@ -69,7 +70,7 @@ def finished(config, dataset, tmp_path_factory):
 
 def last_state(config, workdir):
     checkpoints = Checkpoints(workdir, read_only=True)
-    state, _ = checkpoints.restore(init_state(config, 8), pytest.fail)
+    state, _ = checkpoints.restore(jax.jit(lambda: init_state(config, 8))(), pytest.fail)
     checkpoints.close()
     return jax.device_get(state)
 
@@ -110,8 +111,7 @@ class Pair:
                 process = subprocess.Popen(
                     [sys.executable, *command, *flags],
                     cwd=PROJECT,
-                    # Compiles three times as fast, which matters because only one has a cache.
-                    env=os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"} | extra,
+                    env=ONE_DEVICE | extra,
                     stdout=stdout,
                     stderr=stderr,
                 )

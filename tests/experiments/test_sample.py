@@ -1,6 +1,5 @@
 """Tests of the sample command in real processes, on untrained runs."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from dac.covers.conditions import FIELDS
 from dac.run.checkpoint import Checkpoints
 from dac.run.workdir import claim_workdir, write_run
 from dac.training.state import init_state
+from tests.conftest import ONE_DEVICE
 
 GENRES = ("ambient", "dub", "thrash metal")
 
@@ -43,7 +43,7 @@ def sample(workdir, *flags):
     return subprocess.run(
         [sys.executable, "-m", "experiments.sample", f"--workdir={workdir}", *flags],
         cwd=Path(__file__).parents[2],
-        env={k: v for k, v in os.environ.items() if k != "XLA_FLAGS"},
+        env=ONE_DEVICE,
         capture_output=True,
         check=False,
         timeout=300,

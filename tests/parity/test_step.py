@@ -132,7 +132,7 @@ def our_step(config, phase, state, batches):
     state = jax.device_put(state, parallel.replicated(mesh))
     batches = parallel.split(mesh, {name: values[None] for name, values in batches.items()})
     step = make_train_step(config, phase, config.augment == "diffaugment")
-    step = parallel.compile_step(step, mesh, config.parallelism, state, batches)
+    step, _ = parallel.compile_step(step, mesh, config.parallelism, state, batches)
     return jax.device_get(step(state, batches))
 
 

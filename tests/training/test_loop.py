@@ -169,7 +169,6 @@ def test_resuming_after_repairing_a_damaged_record_is_exact(
     config, tmp_path, dataset, data_dir, whole
 ):
     """Only a copy of the records, streamed in batches, is damaged; `dataset` is intact."""
-    quick(config)
     shutil.copytree(data_dir, tmp_path / "data")
     path = find_dataset(tmp_path / "data", "demo_covers", 8)
     (records,) = path.glob("*.array_record-*")
@@ -250,14 +249,8 @@ def whole(tmp_path_factory, data_dir):
     """A run that did not fail."""
     workdir = tmp_path_factory.mktemp("whole")
     dataset = CoverDataset(find_dataset(data_dir, "demo_covers", 8), memory_gib=1.0)
-    train(quick(small_config()), workdir, dataset)
+    train(small_config(), workdir, dataset)
     return workdir
-
-
-def quick(config):
-    """Returns the config with a loss that compiles quickly."""
-    config.loss = "non_saturating"
-    return config
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -274,7 +267,7 @@ def test_failed_run_ends_with_one_line_and_resumes_exactly(
 
     monkeypatch.setattr(target, name, fail_later)
     with pytest.raises(UserError, match=r"last good checkpoint is (\S+)\. ") as error:
-        train(quick(config), tmp_path, dataset)
+        train(config, tmp_path, dataset)
     monkeypatch.undo()
     message = str(error.value)
     assert "\n" not in message

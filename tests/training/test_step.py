@@ -41,7 +41,7 @@ def run_steps(config, phase, devices, steps=3, images_seen=None, state=None, aug
     state = jax.device_put(state, parallel.replicated(mesh))
     batch = parallel.split(mesh, make_batch(config, phase, devices))
     step = make_train_step(config, phase, augment)
-    step = parallel.compile_step(step, mesh, config.parallelism, state, batch)
+    step, _ = parallel.compile_step(step, mesh, config.parallelism, state, batch)
     states = [jax.device_get(state)]
     for _ in range(steps):
         state, metrics = step(state, batch)
@@ -96,7 +96,7 @@ def gan_on_one_device(request):
 
 @pytest.mark.parametrize(
     ("devices", "parallelism"),
-    [(1, "pmap"), *((n, way) for n in (2, 4, 8) for way in ("shard_map", "pmap"))],
+    [(1, "pmap"), *((n, way) for n in (2, 8) for way in ("shard_map", "pmap"))],
 )
 def test_training_does_not_depend_on_devices_or_parallelism(
     gan_on_one_device, devices, parallelism
