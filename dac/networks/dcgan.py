@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dac.networks import layers
+from dac.networks import convolutions, layers
 from dac.networks.conditioning import Conditions, join_conditions, project_conditions
 from dac.networks.gan import Gan
 from dac.networks.layers import BASE_RESOLUTION, Conv, feature_maps, leaky_relu, resolutions
@@ -40,7 +40,7 @@ class Generator(nn.Module):
         """Generates pictures in [-1, 1]."""
 
         def conv_up(features, name):
-            up = layers.conv_transpose
+            up = convolutions.conv_transpose
             return Conv(features, 5, WEIGHTS, convolve=up, dtype=self.dtype, name=name)
 
         def activate(x, name):
@@ -68,7 +68,7 @@ class Critic(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, conditions: Conditions) -> jax.Array:
         """Scores pictures."""
-        down = functools.partial(layers.conv, stride=2, padding=((2, 2), (2, 2)))
+        down = functools.partial(convolutions.conv, stride=2, padding=((2, 2), (2, 2)))
         x = images
         for r in reversed(resolutions(self.resolution // 2)):
             width = feature_maps(r, self.fmap_base, self.fmap_max)

@@ -1,7 +1,7 @@
-"""Layers of the GANs: resampling fused into convolutions, normalisation, equalised learning rate.
+"""Layers of the GANs: resampling, normalisation, equalised learning rate.
 
-Pictures are NHWC. Sections are those of Karras et al. 2018 (arXiv 1710.10196) unless said.
-Convolutions are computed in the `dtype` asked for and give float32; all else is float32.
+Pictures are NHWC. Sections are those of Karras et al. 2018 (arXiv 1710.10196) unless another source
+is named. Convolutions are computed in a given `dtype` and return float32; all else is float32.
 """
 
 from collections.abc import Callable
@@ -10,25 +10,27 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-BASE_RESOLUTION = 4  # where the networks begin or end
+from dac.networks.convolutions import conv
+
+BASE_RESOLUTION = 4  # the smallest resolution of features
 LEAKY_SLOPE = 0.2  # official code, networks.py: leaky_relu
 NORM_EPSILON = 1e-8  # section 4.2
 STDDEV_GROUP = 4  # official code, networks.py: minibatch_stddev_layer
 BATCH_NORM_EPSILON = 1e-5  # improved_wgan_training, tflib/ops/batchnorm.py
-# Both official codes sample with the statistics of a large batch and keep no averages. Ours go
-# with the generator's moving average, so they look back about as far: a half-life of 69 updates.
+# Both official codes sample with the statistics of a large batch and keep no running averages. Ours
+# accompany the moving average of the generator and look back about as far: half-life 69 updates.
 BATCH_NORM_MOMENTUM = 0.99
 
 
 def resolutions(final: int) -> tuple[int, ...]:
-    """The resolutions of a network's features: 4, 8, ... up to `final`, a power of two."""
+    """Returns the resolutions of a network's features: 4, 8, ... up to `final`, a power of two."""
     return tuple(2**e for e in range(2, final.bit_length()))
 
 
 def feature_maps(resolution: int, fmap_base: int, fmap_max: int) -> int:
-    """Width at a resolution: min(fmap_base / 2^(log2(resolution) - 1), fmap_max) (appendix A).
+    """Returns min(fmap_base / 2^(log2(resolution) - 1), fmap_max), the width (appendix A).
 
-    ProGAN's rule, and with fmap_base 2048 those of DCGAN and WGAN-GP, too.
+    This is ProGAN's rule. With fmap_base 2048 it is also that of DCGAN and WGAN-GP.
     """
     return min(2 * fmap_base // resolution, fmap_max)
 
@@ -57,12 +59,12 @@ def downsample(x: jax.Array) -> jax.Array:
 def minibatch_stddev(x: jax.Array, group_size: int = STDDEV_GROUP) -> jax.Array:
     """Appends a map with the standard deviation over each group of samples (section 3).
 
-    Groups are consecutive samples, not strided ones as in the official code, so that a batch
-    split over devices in multiples of `group_size` gives the same groups on any number of them.
+    Groups are consecutive samples, not strided ones as in the official code. A batch that is split
+    over devices in multiples of `group_size` then has the same groups on any number of devices.
 
     Args:
       x: features `[B, H, W, C]`; B is a multiple of `group_size`, or smaller than it.
-      group_size: samples a group.
+      group_size: samples per group.
 
     Returns:
       `[B, H, W, C + 1]`.
@@ -76,115 +78,14 @@ def minibatch_stddev(x: jax.Array, group_size: int = STDDEV_GROUP) -> jax.Array:
     return jnp.concatenate([x, jnp.broadcast_to(maps, (b, h, w, 1))], axis=-1)
 
 
-def conv(
-    x: jax.Array,
-    kernel: jax.Array,
-    *,
-    stride: int = 1,
-    padding: str | tuple = "SAME",
-    dtype: jnp.dtype = jnp.float32,
-) -> jax.Array:
-    """Plain convolution; float32 `[B, H, W, I]` and `[kH, kW, I, O]` to float32, by way of `dtype`.
-
-    Both operands are cast to `dtype` and the result back at once.
-    """
-    out = jax.lax.conv_general_dilated(
-        x.astype(dtype),
-        kernel.astype(dtype),
-        (stride, stride),
-        padding,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-    return out.astype(jnp.float32)
-
-
-def _interleave(phase: Callable[[int, int], jax.Array]) -> jax.Array:
-    """Puts `phase(row, column)`, four of `[B, H, W, O]`, in the 2x2 squares of `[B, 2H, 2W, O]`."""
-    rows = [jnp.stack([phase(row, column) for column in (0, 1)], axis=3) for row in (0, 1)]
-    out = jnp.stack(rows, axis=2)  # [B, H, 2, W, 2, O]
-    b, h, _, w, _, o = out.shape
-    return out.reshape(b, 2 * h, 2 * w, o)
-
-
-def upsample_conv(x: jax.Array, kernel: jax.Array, *, dtype: jnp.dtype = jnp.float32) -> jax.Array:
-    """`conv(upsample(x), kernel)` with 16 products a pixel of `x` instead of 36.
-
-    Each of the four output pixels of an input pixel sees only 2x2 input pixels, so the 3x3 taps
-    that fall on the same one are summed first.
-
-    Args:
-      x: `[B, H, W, I]`.
-      kernel: `[3, 3, I, O]`.
-      dtype: to compute in.
-
-    Returns:
-      `[B, 2H, 2W, O]`.
-    """
-
-    def fold(taps, axis, phase):  # 3 taps to 2 for the even (0) or odd (1) output pixels
-        first, middle, last = jnp.split(taps, 3, axis)
-        pair = (first, middle + last) if phase == 0 else (first + middle, last)
-        return jnp.concatenate(pair, axis)
-
-    def phase(row, column):
-        taps = fold(fold(kernel, 0, row), 1, column)
-        return conv(x, taps, padding=((1 - row, row), (1 - column, column)), dtype=dtype)
-
-    return _interleave(phase)
-
-
-def conv_downsample(
-    x: jax.Array, kernel: jax.Array, *, dtype: jnp.dtype = jnp.float32
-) -> jax.Array:
-    """`downsample(conv(x, kernel))` as one 4x4 convolution of stride 2.
-
-    Args:
-      x: `[B, H, W, I]`, H and W even.
-      kernel: `[3, 3, I, O]`.
-      dtype: to compute in.
-
-    Returns:
-      `[B, H/2, W/2, O]`.
-    """
-    padded = jnp.pad(kernel, ((1, 1), (1, 1), (0, 0), (0, 0)))
-    wide = (padded[1:, 1:] + padded[:-1, 1:] + padded[1:, :-1] + padded[:-1, :-1]) / 4
-    return conv(x, wide, stride=2, padding=((1, 1), (1, 1)), dtype=dtype)
-
-
-def conv_transpose(x: jax.Array, kernel: jax.Array, *, dtype: jnp.dtype = jnp.float32) -> jax.Array:
-    """Transposed convolution of stride 2, 5x5, as four convolutions without the zeros between.
-
-    Input pixel i adds `kernel[k]` times itself to output pixel 2i + k - 2: an even output pixel
-    sees taps 4, 2, 0 of three input pixels, an odd one taps 3, 1 of two. The same as PyTorch's
-    `conv_transpose2d(stride=2, padding=2, output_padding=1)`, whose weight `[I, O, 5, 5]` is
-    `kernel` with its axes moved, not flipped.
-
-    Args:
-      x: `[B, H, W, I]`.
-      kernel: `[5, 5, I, O]`.
-      dtype: to compute in.
-
-    Returns:
-      `[B, 2H, 2W, O]`.
-    """
-    taps, paddings = (slice(None, None, -2), slice(3, None, -2)), ((1, 1), (0, 1))
-
-    def phase(row, column):
-        padding = (paddings[row], paddings[column])
-        return conv(x, kernel[taps[row], taps[column]], padding=padding, dtype=dtype)
-
-    return _interleave(phase)
-
-
 def batch_norm(
     x: jax.Array, name: str, scale_init: nn.initializers.Initializer = nn.initializers.ones
 ) -> jax.Array:
     """Batch norm as submodule `name` of the module whose `__call__` calls it; `[..., C]`.
 
-    Where the collection `batch_stats` is mutable, that is in training, it normalises by the
-    statistics of the batch, of all devices of the axis `data`, and moves the running averages
-    towards them; elsewhere it normalises by the averages, so that a picture does not depend on
-    the others.
+    If the collection `batch_stats` is mutable, as in training, it normalises by the statistics of
+    the batch over all devices of the axis `data`, and updates the running averages. Otherwise it
+    normalises by the running averages, so that a picture does not depend on the others.
     """
     norm = nn.BatchNorm(
         momentum=BATCH_NORM_MOMENTUM,

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dac.networks import layers
+from dac.networks import convolutions, layers
 from dac.networks.conditioning import Conditions, join_conditions, project_conditions
 from dac.networks.gan import Gan
 from dac.networks.layers import (
@@ -61,7 +61,7 @@ class GeneratorBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the block."""
-        up = layers.upsample_conv
+        up = convolutions.upsample_conv
         conv_up = EqualizedConv(self.features, convolve=up, dtype=self.dtype, name="conv_up")
         x = pixel_norm(leaky_relu(conv_up(x)))
         conv = EqualizedConv(self.features, dtype=self.dtype, name="conv")
@@ -78,7 +78,7 @@ class CriticBlock(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the block."""
         x = leaky_relu(EqualizedConv(x.shape[-1], dtype=self.dtype, name="conv")(x))
-        down = layers.conv_downsample
+        down = convolutions.conv_downsample
         conv_down = EqualizedConv(self.features, convolve=down, dtype=self.dtype, name="conv_down")
         return leaky_relu(conv_down(x))
 

@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dac.networks import layers
+from dac.networks import convolutions, layers
 from dac.networks.conditioning import Conditions, join_conditions, project_conditions
 from dac.networks.gan import Gan
 from dac.networks.layers import BASE_RESOLUTION, Conv, feature_maps, resolutions
@@ -45,7 +45,7 @@ class GeneratorBlock(nn.Module):
         # A 1x1 convolution commutes with upsampling; before it, it costs a quarter.
         shortcut = conv(self.features, 1, GLOROT, use_bias=True, name="shortcut")(x)
         x = nn.relu(layers.batch_norm(x, "norm_up"))
-        x = conv(self.features, 3, HE, convolve=layers.upsample_conv, name="conv_up")(x)
+        x = conv(self.features, 3, HE, convolve=convolutions.upsample_conv, name="conv_up")(x)
         x = nn.relu(layers.batch_norm(x, "norm"))
         x = conv(self.features, 3, HE, use_bias=True, name="conv")(x)
         return layers.upsample(shortcut) + x
@@ -66,7 +66,7 @@ class CriticBlock(nn.Module):
         x = nn.relu(_layer_norm(x, "norm"))
         x = conv(x.shape[-1], 3, HE, name="conv")(x)
         x = nn.relu(_layer_norm(x, "norm_down"))
-        down = functools.partial(conv, use_bias=True, convolve=layers.conv_downsample)
+        down = functools.partial(conv, use_bias=True, convolve=convolutions.conv_downsample)
         return shortcut + down(self.features, 3, HE, name="conv_down")(x)
 
 

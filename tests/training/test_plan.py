@@ -10,7 +10,7 @@ import pytest
 
 from dac.covers.dataset import CoverDataset, find_dataset
 from dac.errors import UserError
-from dac.networks.layers import conv
+from dac.networks.convolutions import conv
 from dac.run.schedule import phases
 from dac.training import loop, parallel, plan
 from dac.training.flops import count_flops
