@@ -36,8 +36,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
 
     Args:
       variant: empty for one GPU; `2gpus`, `4gpus`, `8gpus` for the batch sizes and learning rates
-        for several GPUs; `demo` for a small model at 32x32 on `demo_covers`, which is built on
-        first use; `cpu` for a small model at 64x64 on `album_covers`.
+        for several GPUs; `demo` for a small model on `demo_covers`, which is built on first use;
+        `cpu` for a small model on `album_covers`. Both are at 64x64.
     """
     config = default.get_config()
     config.name = "_".join(filter(None, ("progan", variant)))
@@ -58,9 +58,8 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         raise ValueError(f"the ProGAN configs have the variants {known}, not {variant!r}")
     if variant == "demo":
         config.dataset = "demo_covers"
-        config.resolution = 32
-        config.fade_kimg = (0.0, 6.0, 5.0, 3.0)
-        config.stable_kimg = (16.0, 10.0, 6.0, 4.5)
+        config.fade_kimg = (0.0, 6.0, 5.0, 3.0, 3.0)
+        config.stable_kimg = (16.0, 10.0, 6.0, 4.5, 6.0)
         config.tick_kimg = 2.0
         config.checkpoint_kimg = 8.0
     elif variant == "cpu":
