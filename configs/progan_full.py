@@ -11,7 +11,7 @@ from configs import progan
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """Returns the config at 64x64, or 32x32 for the demo; variants as in `configs/progan.py`."""
+    """Returns the config at 64x64; variants as in `configs/progan.py`."""
     config = progan.get_config(variant)
     config.name = config.name.replace("progan", "progan_full")
     config.conditions = ("genres", "year", "artist", "title")

@@ -7,6 +7,7 @@ import pytest
 
 from dac.covers.conditions import FIELDS, Album, encode
 from dac.errors import UserError
+from dac.networks.convolutions import conv
 from dac.networks.progan import active_modules
 from dac.run.schedule import phases
 from dac.training import parallel
@@ -178,6 +179,18 @@ def test_batch_size_that_devices_cannot_share_is_rejected(config, size, devices)
     config.batch_sizes = (size, size)
     with pytest.raises(UserError, match=r"use a multiple of"):
         parallel.make_mesh(jax.devices()[:devices], phases(config))
+
+
+def test_steps_on_cpus_do_without_ynnpack(config):
+    """It would run narrow convolutions on one thread."""
+    mesh = parallel.make_mesh(jax.devices()[:1], phases(config))
+    kernel, x = jnp.ones((3, 3, 64, 64)), jnp.ones((1, 4, 16, 16, 64))
+
+    def step(kernel, x):
+        return kernel, conv(x, kernel)
+
+    compiled, _ = parallel.compile_step(step, mesh, "shard_map", kernel, x)
+    assert "ynn_fusion" not in compiled.as_text()
 
 
 def trace(config, augment=False):
