@@ -8,7 +8,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
@@ -34,8 +34,8 @@ class Monitor:
     """Reports a run, also after it is resumed.
 
     A tick is a part of the run between two reports. The files are `train.log`, `metrics.jsonl`
-    (a line per tick, with means over it; `data_wait` is the share of its training time that the
-    loop spent waiting for covers), `tensorboard/`, `samples/` (a grid per tick) and, at the
+    (a line per tick, with means over it; `data_wait` is the share of its training time in which
+    idle devices waited for covers), `tensorboard/`, `samples/` (a grid per tick) and, at the
     end, `progress.gif`.
     """
 
@@ -124,11 +124,19 @@ class Monitor:
         self._resumed_at += time.monotonic() - began
 
     @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Counts the time of what is done meanwhile as waiting for data."""
+    def waiting(self, idle: Callable[[], bool]) -> Iterator[None]:
+        """Counts the time of what is done meanwhile as waiting for data.
+
+        Unless the devices are still busy at its end: then no step waited. If they finished in the
+        middle of it, all of it counts.
+
+        Args:
+          idle: returns whether the devices have nothing to do.
+        """
         began = time.monotonic()
         yield
-        self._waited += time.monotonic() - began
+        if idle():
+            self._waited += time.monotonic() - began
 
     def add(self, phase: Phase, step: int, images_seen: int, metrics: dict[str, Any]) -> None:
         """Adds the metrics of a step to the tick; waits until they are computed.

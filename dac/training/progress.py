@@ -58,6 +58,10 @@ class Progress:
         if previous:
             self._monitor.add(*previous)
 
+    def idle(self) -> bool:
+        """Returns whether the last step is done; does not wait for it."""
+        return self.state.images_seen.is_ready()
+
     def report(self) -> None:
         """Reports the last step; waits for it.
 

@@ -41,8 +41,10 @@ def restore(config, workdir, dataset):
 
 
 def test_training_compiles_once_per_resolution_and_writes_all_outputs(
-    config, tmp_path, dataset, caplog
+    config, tmp_path, dataset, caplog, monkeypatch
 ):
+    # Covers count as waited for from image 128 on.
+    monkeypatch.setattr(progress.Progress, "idle", lambda self: self.images_seen >= 128)
     with jax.log_compiles(), caplog.at_level(logging.WARNING):
         assert train(config, tmp_path, dataset) is None
     compiled = [r for r in caplog.messages if "Finished XLA compilation of jit(train_step)" in r]
@@ -55,7 +57,7 @@ def test_training_compiles_once_per_resolution_and_writes_all_outputs(
     assert [line["resolution"] for line in lines] == [4, 4, 8, 8, 8]
     assert [line["alpha"] for line in lines] == pytest.approx([1, 1, 64 / 96, 1, 1])
     assert [line["step"] for line in lines] == [tick // 8 for tick in ticks]
-    assert all(0 < line["data_wait"] < 1 for line in lines)
+    assert [0 < line["data_wait"] < 1 for line in lines] == [False, False, True, True, True]
     assert sorted(int(p.stem) for p in (tmp_path / "samples").glob("*.png")) == ticks
     with Image.open(tmp_path / "progress.gif") as animation:
         assert animation.n_frames > 1
