@@ -144,7 +144,7 @@ class _Host:
         if now >= self.outage_until:
             self.outages += 1
             self.outage_until = now + backoff(self.outages)
-            self.pause(self.outage_until - now)
+            self.paused_until = max(self.paused_until, self.outage_until)
 
     def succeeded(self) -> None:
         """Records a usable response."""

@@ -61,11 +61,11 @@ def test_steps_hit_every_phase_boundary(by_resolution):
         ("resolution", 48, "such as 32 or 64"),
         ("resolution", 2, "such as 4 or 8"),
         ("resolution", -8, "power of two"),
-        ("batch_sizes", (64, 64), "needs 4"),
-        ("batch_sizes", (64, 64, 0, 32), "above 0"),
-        ("batch_sizes", (64, 64, 1.5, 32), "whole numbers"),
-        ("fade_kimg", (0.0, float("nan"), 1.0, 1.0), "at least 0"),
-        ("stable_kimg", (3e6, 0.0, 0.0, 0.0), "clock"),
+        ("batch_sizes", (64, 64), "needs 5"),
+        ("batch_sizes", (64, 64, 0, 32, 32), "above 0"),
+        ("batch_sizes", (64, 64, 1.5, 32, 32), "whole numbers"),
+        ("fade_kimg", (0.0, float("nan"), 1.0, 1.0, 1.0), "at least 0"),
+        ("stable_kimg", (3e6, 0.0, 0.0, 0.0, 0.0), "clock"),
     ],
 )
 def test_invalid_schedule_is_rejected(field, value, message):
