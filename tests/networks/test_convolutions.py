@@ -121,7 +121,7 @@ def test_bf16_gives_float32_close_to_it(function, expected, taps):
     assert np.linalg.norm(actual[0] - exact[0]) > 1e-4 * np.linalg.norm(exact[0])
 
 
-@hypothesis.settings(max_examples=15, deadline=None)
+@hypothesis.settings(max_examples=8, deadline=None)
 @hypothesis.given(st.data())
 def test_the_three_functions_are_each_others_adjoints(data):
     """<D(x, k), y> = <x, U(y, k)> = <k, W(x, y)>, whatever the sizes, strides and paddings."""

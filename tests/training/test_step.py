@@ -97,7 +97,7 @@ def gan_on_one_device(request):
 
 @pytest.mark.parametrize(
     ("devices", "parallelism"),
-    [(1, "pmap"), *((n, way) for n in (2, 8) for way in ("shard_map", "pmap"))],
+    [(1, "pmap"), (2, "shard_map"), (8, "shard_map"), (8, "pmap")],
 )
 def test_training_does_not_depend_on_devices_or_parallelism(
     gan_on_one_device, devices, parallelism
@@ -240,7 +240,7 @@ def test_losses_and_precisions_can_be_combined_freely(name, loss, precision):
 
 def test_the_critic_is_updated_n_critic_times():
     config = small_config("wgan_gp")
-    config.update({"n_critic": 3, "batch_sizes": (8, 8, 8)})
+    config.update({"n_critic": 3, "batch_sizes": (8, 8, 8), "loss": "non_saturating"})
     (_, after), _ = run_steps(config, phases(config)[-1], 1, steps=1)
     assert int(after.images_seen) == 24
     assert int(after.step) == 1
@@ -281,7 +281,9 @@ def test_condition_ramp_starts_at_zero_weight(config):
 @pytest.mark.parametrize("name", ["wgan_gp", "dcgan"])
 def test_step_updates_the_running_averages_of_the_generator(name):
     """Of the critics, only DCGAN's has running averages."""
-    (before, after), _ = run_steps(small_config(name), phases(small_config(name))[-1], 1, steps=1)
+    config = small_config(name)
+    config.loss = "non_saturating"  # the quickest to compile
+    (before, after), _ = run_steps(config, phases(config)[-1], 1, steps=1)
     for old, new in zip(
         jax.tree.leaves(before.generator_stats), jax.tree.leaves(after.generator_stats), strict=True
     ):
