@@ -13,8 +13,8 @@ from dac.errors import UserError
 from dac.run.schedule import Phase
 
 DATA_AXIS = "data"
-# XLA's default on CPUs, YNNPACK, runs convolutions of up to 64 channels on one thread. Without it a
-# step at 64x64 is 1.1 to 1.5 times as fast on two cores, and others are no slower.
+# XLA's default on CPUs, YNNPACK, runs convolutions of up to 64 channels on one thread. Without it
+# steps are 1.0 to 1.25 times as fast on two cores (docs/benchmarks.md).
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
