@@ -85,8 +85,8 @@ def train(
         while progress.images_seen < total and not stopping:
             before, phase = progress.images_seen, phase_at(schedule, progress.images_seen)
             # Covers of a new resolution may have to be prepared, which is no part of the speed.
-            same = phase is progress.phase
-            with monitor.waiting(progress.idle) if same else monitor.paused():
+            grows = phase is not progress.phase
+            with monitor.paused() if grows else monitor.waiting(progress.idle):
                 progress.phase = phase
                 # The devices are still busy with the previous step.
                 batch = make_batch(config, mesh, dataset, phase, before)

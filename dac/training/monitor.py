@@ -125,10 +125,10 @@ class Monitor:
 
     @contextlib.contextmanager
     def waiting(self, idle: Callable[[], bool]) -> Iterator[None]:
-        """Counts the time of what is done meanwhile as waiting for data.
+        """Counts the time of what is done meanwhile as waiting for data, if devices are idle then.
 
-        Unless the devices are still busy at its end: then no step waited. If they finished in the
-        middle of it, all of it counts.
+        If they are still busy at its end, no step has waited. If they finish in the middle of it,
+        all of it counts.
 
         Args:
           idle: returns whether the devices have nothing to do.

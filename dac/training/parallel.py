@@ -75,14 +75,15 @@ def compile_step(
 ) -> tuple[jax.stages.Compiled, Jaxpr]:
     """Compiles a per-device step ahead of time, so that it can't be recompiled unnoticed.
 
-    Returns the function of (state, batch), and its jaxpr, in which shapes are those of a device.
-
     Args:
       step: from (state, part of the batch) to (state, metrics); it reduces over the axis `data`.
       mesh: the devices.
       parallelism: how to run the step on the devices, `shard_map` or `pmap`.
       state: the state or its shapes, replicated over the mesh; its buffers are donated.
       batch: the batch or its shapes, `[devices, ...]`, as returned by `split`.
+
+    Returns:
+      The compiled function of (state, batch), and its jaxpr, which has the shapes of one device.
     """
     if parallelism == "pmap":
         devices = list(mesh.devices)
@@ -114,6 +115,6 @@ def _compile(lowered: jax.stages.Lowered, mesh: Mesh) -> jax.stages.Compiled:
     try:
         return lowered.compile(CPU_OPTIONS)
     except jax.errors.JaxRuntimeError as error:
-        if "No such compile option" not in str(error):  # as other versions of XLA may say
+        if "No such compile option" not in str(error):  # it is experimental, and may go
             raise
         return lowered.compile()

@@ -181,8 +181,8 @@ def test_batch_size_that_devices_cannot_share_is_rejected(config, size, devices)
         parallel.make_mesh(jax.devices()[:devices], phases(config))
 
 
-def test_steps_on_cpus_do_without_ynnpack(config):
-    """It would run narrow convolutions on one thread."""
+def test_steps_on_cpus_do_without_ynnpack(config, monkeypatch):
+    """It would run narrow convolutions on one thread. An XLA without that option compiles, too."""
     mesh = parallel.make_mesh(jax.devices()[:1], phases(config))
     kernel, x = jnp.ones((3, 3, 64, 64)), jnp.ones((1, 4, 16, 16, 64))
 
@@ -191,6 +191,8 @@ def test_steps_on_cpus_do_without_ynnpack(config):
 
     compiled, _ = parallel.compile_step(step, mesh, "shard_map", kernel, x)
     assert "ynn_fusion" not in compiled.as_text()
+    monkeypatch.setattr(parallel, "CPU_OPTIONS", {"xla_cpu_no_such_option": ""})
+    parallel.compile_step(step, mesh, "shard_map", kernel, x)
 
 
 def trace(config, augment=False):
