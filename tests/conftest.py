@@ -1,19 +1,22 @@
 """Fixtures; all tests run with strict dtype promotion and eight fake CPU devices."""
 
+import importlib.metadata
 import os
 import tempfile
 
-# Tests spend most of their time compiling. Without optimisation that takes half as long.
-os.environ["XLA_FLAGS"] = (
-    "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
-)
+# Tests spend most of their time compiling. Without optimisation that takes half as long, and half
+# of that again with earlier emitters of fusions, which later versions of XLA no longer have.
+QUICK_TO_COMPILE = "--xla_backend_optimization_level=0"
+if importlib.metadata.version("jax").startswith("0.10."):
+    QUICK_TO_COMPILE += " --xla_cpu_use_fusion_emitters=false"
+os.environ["XLA_FLAGS"] = f"{QUICK_TO_COMPILE} --xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
 # Tests, and the processes that they start, share a compilation cache.
 _compiled = tempfile.TemporaryDirectory()
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled.name
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 # The environment of commands that tests start: one device.
-ONE_DEVICE = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+ONE_DEVICE = os.environ | {"XLA_FLAGS": QUICK_TO_COMPILE}
 
 import jax
 import ml_collections
