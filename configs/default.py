@@ -53,7 +53,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.ema_half_life_kimg = 10.0  # official code: 0.999 per step, 11 kimg at batch 16
 
     # Devices.
-    config.precision = "float32"  # or "bf16": convolutions in bfloat16, the rest in float32
+    config.precision = "float32"  # or "bf16": convolutions and activations in bfloat16
     config.parallelism = "shard_map"  # or "pmap"
 
     # Reports and checkpoints.

@@ -23,7 +23,7 @@ from dac.covers.conditions import (
     find_genres,
     fold_name,
 )
-from dac.covers.images import grid, to_uint8
+from dac.covers.images import grid
 from dac.errors import UserError
 from dac.run.checkpoint import FOLDER, Checkpoints
 from dac.run.players import Variables, draw_latents, gan_of, init_players, make_players
@@ -135,7 +135,7 @@ class Run:
                 self.resolution,
                 jnp.float32(self.alpha),
             )
-            yield to_uint8(np.asarray(pictures))[: len(part)]
+            yield np.asarray(pictures)[: len(part)]
 
     def _year(self, text: str, warn: Callable[[str], None]) -> int:
         if not (re.fullmatch(r"\s*\d{4}\s*", text) and MIN_YEAR <= int(text) <= MAX_YEAR):
@@ -294,6 +294,11 @@ def lower_draw(
     )
 
 
+def to_uint8(images: jax.Array) -> jax.Array:
+    """Converts pictures from [-1, 1] to uint8, clipping and rounding; any shape."""
+    return jnp.rint(jnp.clip((images + 1.0) * 127.5, 0.0, 255.0)).astype(jnp.uint8)
+
+
 def _networks(config):
     generator, _ = make_players(config)
     return gan_of(config), generator
@@ -301,7 +306,8 @@ def _networks(config):
 
 @functools.partial(jax.jit, static_argnames=("gan", "generator", "resolution"))
 def _draw(gan, generator, variables, latents, conditions, resolution, alpha):
-    return generator.apply(variables, latents, conditions, *gan.stage(resolution, alpha))
+    pictures = generator.apply(variables, latents, conditions, *gan.stage(resolution, alpha))
+    return to_uint8(pictures)
 
 
 def _name(field: str, text: str, warn: Callable[[str], None]) -> str:

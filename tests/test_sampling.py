@@ -23,6 +23,11 @@ GENRES = ("ambient", "dub", "thrash metal")
 IDENTITY = {"genres": list(GENRES), "fields": list(FIELDS), "years": [1950, 2025]}
 
 
+def test_to_uint8_clips_and_rounds():
+    values = jnp.array([-3.0, -1.0, 0.0, 1.0, 2.0, 0.003])
+    np.testing.assert_array_equal(sampling.to_uint8(values), [0, 0, 128, 255, 255, 128])
+
+
 def random_state(config):
     """Returns a state of random numbers without compiling the initialisation."""
     shapes = jax.eval_shape(lambda: init_state(config, len(GENRES)))

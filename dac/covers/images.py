@@ -14,11 +14,6 @@ BACKGROUND = (24, 24, 24)
 LABEL_COLOR = (235, 235, 235)
 
 
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Converts pictures from [-1, 1] to uint8, clipping and rounding; any shape."""
-    return np.rint(np.clip((images + 1.0) * 127.5, 0.0, 255.0)).astype(np.uint8)
-
-
 def shrink(images: np.ndarray, resolution: int) -> np.ndarray:
     """Shrinks pictures to the rounded means of square blocks of pixels.
 

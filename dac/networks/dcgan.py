@@ -54,7 +54,7 @@ class Generator(nn.Module):
         for r in resolutions(self.resolution // 2)[1:]:
             x = conv_up(feature_maps(r, self.fmap_base, self.fmap_max), f"conv_{r}x{r}")(x)
             x = activate(x, f"norm_{r}x{r}")
-        return jnp.tanh(conv_up(3, "output")(x))
+        return jnp.tanh(conv_up(3, "output")(x).astype(jnp.float32))
 
 
 class Critic(nn.Module):
@@ -77,6 +77,7 @@ class Critic(nn.Module):
             if r < self.resolution // 2:
                 x = layers.batch_norm(x, f"norm_{r}x{r}", _scales)
             x = leaky_relu(x)
+        x = x.astype(jnp.float32)
         output = nn.Dense(1, use_bias=False, kernel_init=WEIGHTS, name="output")
         logits = output(x.reshape(x.shape[0], -1))[:, 0]
         return logits + project_conditions(x.mean(axis=(1, 2)), conditions)

@@ -16,8 +16,9 @@ class Gan:
 
     Both networks are Flax modules with four fields: `resolution`, the final side of the pictures
     in pixels, a power of two; `fmap_base` and `fmap_max`, which set the widths
-    (`layers.feature_maps`); and `dtype`, in which convolutions are computed. Parameters and all
-    other computations are float32. R below is the resolution of the pictures.
+    (`layers.feature_maps`); and `dtype`, in which convolutions are computed and activations are
+    kept between them. Parameters, dense layers, pictures and scores are float32. R below is the
+    resolution of the pictures.
 
         generator(latents, conditions, *stage)  # [B, Z] -> [B, R, R, 3] float32
         critic(images, conditions, *stage)      # [B, R, R, 3] -> [B] float32, higher for real

@@ -1,7 +1,8 @@
 """Layers of the GANs: resampling, normalisation, equalised learning rate.
 
 Pictures are NHWC. Sections are those of Karras et al. 2018 (arXiv 1710.10196) unless another source
-is named. Convolutions are computed in a given `dtype` and return float32; all else is float32.
+is named. Convolutions are computed in a given `dtype` and return it. The layers between them keep
+the dtype of their input, and compute means and variances in float32. Parameters are float32.
 """
 
 from collections.abc import Callable
@@ -42,7 +43,9 @@ def leaky_relu(x: jax.Array) -> jax.Array:
 
 def pixel_norm(x: jax.Array) -> jax.Array:
     """Scales each feature vector to unit mean square (section 4.2); `[..., C]` to `[..., C]`."""
-    return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + NORM_EPSILON)
+    exact = x.astype(jnp.float32)
+    mean_square = jnp.mean(jnp.square(exact), axis=-1, keepdims=True)
+    return (exact * jax.lax.rsqrt(mean_square + NORM_EPSILON)).astype(x.dtype)
 
 
 def upsample(x: jax.Array) -> jax.Array:
@@ -71,10 +74,10 @@ def minibatch_stddev(x: jax.Array, group_size: int = STDDEV_GROUP) -> jax.Array:
     """
     b, h, w, c = x.shape
     group_size = min(group_size, b)
-    groups = x.reshape(b // group_size, group_size, h, w, c)
+    groups = x.astype(jnp.float32).reshape(b // group_size, group_size, h, w, c)
     stddev = jnp.sqrt(jnp.var(groups, axis=1) + NORM_EPSILON)  # [B/G, H, W, C]
     statistic = jnp.mean(stddev, axis=(1, 2, 3))  # [B/G]
-    maps = jnp.repeat(statistic, group_size)[:, None, None, None]
+    maps = jnp.repeat(statistic, group_size)[:, None, None, None].astype(x.dtype)
     return jnp.concatenate([x, jnp.broadcast_to(maps, (b, h, w, 1))], axis=-1)
 
 
@@ -94,7 +97,8 @@ def batch_norm(
         axis_name="data",
         name=name,
     )
-    return norm(x, use_running_average=not norm.is_mutable_collection("batch_stats"))
+    by_running_average = not norm.is_mutable_collection("batch_stats")
+    return norm(x.astype(jnp.float32), use_running_average=by_running_average).astype(x.dtype)
 
 
 class Conv(nn.Module):
@@ -113,12 +117,13 @@ class Conv(nn.Module):
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         x = self.convolve(x, self.param("kernel", self.kernel_init, shape), dtype=self.dtype)
         if self.use_bias:
-            x = x + self.param("bias", nn.initializers.zeros, (self.features,))
+            bias = self.param("bias", nn.initializers.zeros, (self.features,))
+            x = x + bias.astype(self.dtype)
         return x
 
 
 class EqualizedDense(nn.Module):
-    """Dense layer with equalised learning rate (section 4.1); `[B, I]` to `[B, features]`.
+    """Dense layer with equalised learning rate (section 4.1), float32; `[B, I]` to `[B, features]`.
 
     Weights start as N(0, 1) and are multiplied at run time by gain / sqrt(fan-in).
     """
@@ -155,4 +160,5 @@ class EqualizedConv(nn.Module):
         kernel = self.param("kernel", nn.initializers.normal(1.0), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         fan_in = shape[0] * shape[1] * shape[2]
-        return self.convolve(x, kernel * (self.gain / fan_in**0.5), dtype=self.dtype) + bias
+        x = self.convolve(x, kernel * (self.gain / fan_in**0.5), dtype=self.dtype)
+        return x + bias.astype(self.dtype)

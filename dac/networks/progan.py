@@ -109,7 +109,8 @@ class Generator(nn.Module):
 
         def to_rgb(r):
             name = f"to_rgb_{r}x{r}"
-            return EqualizedConv(3, 1, gain=1.0, dtype=self.dtype, name=name)(features[r])
+            rgb = EqualizedConv(3, 1, gain=1.0, dtype=self.dtype, name=name)
+            return rgb(features[r]).astype(jnp.float32)
 
         if self.is_initializing():
             return {r: to_rgb(r) for r in features}[self.resolution]
@@ -149,12 +150,13 @@ class Critic(nn.Module):
             x = CriticBlock(width(r // 2), self.dtype, name=f"block_{r}x{r}")(x)
             if r == resolution:
                 old = from_rgb(layers.downsample(images), r // 2)
-                x = old + alpha * (x - old)
+                x = old + jnp.asarray(alpha, self.dtype) * (x - old)
 
         x = layers.minibatch_stddev(x)
         maps = width(BASE_RESOLUTION)
         x = leaky_relu(EqualizedConv(maps, dtype=self.dtype, name="conv_4x4")(x))
-        x = leaky_relu(EqualizedDense(maps, name="dense_4x4")(x.reshape(x.shape[0], -1)))
+        x = x.astype(jnp.float32).reshape(x.shape[0], -1)
+        x = leaky_relu(EqualizedDense(maps, name="dense_4x4")(x))
         score = EqualizedDense(1, gain=1.0, name="output")(x)[:, 0]
         return score + project_conditions(x, conditions)
 

@@ -29,7 +29,8 @@ GLOROT = nn.initializers.variance_scaling(1.0, "fan_avg", "uniform")
 
 def _layer_norm(x: jax.Array, name: str) -> jax.Array:
     """Normalises each sample over its positions and maps; one scale and offset per map."""
-    return nn.LayerNorm(epsilon=LAYER_NORM_EPSILON, reduction_axes=(1, 2, 3), name=name)(x)
+    norm = nn.LayerNorm(epsilon=LAYER_NORM_EPSILON, reduction_axes=(1, 2, 3), name=name)
+    return norm(x.astype(jnp.float32)).astype(x.dtype)
 
 
 class GeneratorBlock(nn.Module):
@@ -92,7 +93,8 @@ class Generator(nn.Module):
         for r in resolutions(self.resolution)[1:]:
             x = GeneratorBlock(width(r), self.dtype, name=f"block_{r}x{r}")(x)
         x = nn.relu(layers.batch_norm(x, "norm"))
-        return jnp.tanh(Conv(3, 3, HE, use_bias=True, dtype=self.dtype, name="output")(x))
+        x = Conv(3, 3, HE, use_bias=True, dtype=self.dtype, name="output")(x)
+        return jnp.tanh(x.astype(jnp.float32))
 
 
 class Critic(nn.Module):
@@ -114,6 +116,7 @@ class Critic(nn.Module):
         x = Conv(maps, 3, GLOROT, use_bias=True, dtype=self.dtype, name="input")(images)
         for r in reversed(resolutions(self.resolution)[1:]):
             x = CriticBlock(width(r // 2), self.dtype, name=f"block_{r}x{r}")(x)
+        x = x.astype(jnp.float32)
         output = nn.Dense(1, kernel_init=GLOROT, name="output")
         scores = output(x.reshape(x.shape[0], -1))[:, 0]
         return scores + project_conditions(x.mean(axis=(1, 2)), conditions)

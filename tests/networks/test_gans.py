@@ -91,17 +91,20 @@ def equations(jaxpr):
             yield from equations(each)
 
 
-def test_bf16_applies_only_to_convolutions(player):
+def test_bf16_applies_to_convolutions_and_what_they_return(player):
     apply, variables = build(player, 8)
     rounded, _ = build(player, 8, jnp.bfloat16)
     inputs = draw_inputs(player[1], 8)
 
-    in_bf16 = [
-        equation.primitive.name
-        for equation in equations(jax.make_jaxpr(rounded)(variables, *inputs).jaxpr)
-        if any(v.aval.dtype == jnp.bfloat16 for v in (*equation.invars, *equation.outvars))
-    ]
-    assert set(in_bf16) == {"conv_general_dilated", "convert_element_type"}
+    dtypes = {"conv_general_dilated": set(), "dot_general": set()}
+    for equation in equations(jax.make_jaxpr(rounded)(variables, *inputs).jaxpr):
+        if equation.primitive.name in dtypes:
+            variables_of = (*equation.invars, *equation.outvars)
+            dtypes[equation.primitive.name] |= {v.aval.dtype for v in variables_of}
+    assert dtypes == {
+        "conv_general_dilated": {jnp.dtype(jnp.bfloat16)},
+        "dot_general": {jnp.dtype(jnp.float32)},
+    }
 
     def loss(params):
         out = rounded(variables | {"params": params}, *inputs)
