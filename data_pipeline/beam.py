@@ -10,28 +10,41 @@ from typing import Any
 import apache_beam as beam
 from etils import epath
 
+from dac.covers.dataset import HELD_OUT
 from data_pipeline.examples import SKIPPED_FILE, Made, make_example
-from data_pipeline.folder import Skipped, read_folder
+from data_pipeline.folder import CoverRecord, Skipped, read_folder
+from data_pipeline.held_out import HeldOut
 
 UPSCALED_FILE = "upscaled.txt"
 
 
 class MakeExamples(beam.PTransform):
-    """Makes a collection's examples, keyed by album id.
+    """Makes the examples of a split of a collection, keyed by album id.
 
-    Also writes `SKIPPED_FILE`, and the number of upscaled covers to `UPSCALED_FILE`.
+    Also writes `<split>-SKIPPED_FILE`, and the number of upscaled covers to
+    `<split>-UPSCALED_FILE`.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], size: int, out: epath.Path):
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        size: int,
+        out: epath.Path,
+        held_out: HeldOut,
+        split: str,
+    ):
         """Prepares the transform.
 
         Args:
           folder: the collection, on a file system that all workers share.
           size: the side of the square pictures in pixels.
           out: the folder for the two files, also shared.
+          held_out: what the split `HELD_OUT` has.
+          split: `TRAINING` or `HELD_OUT`.
         """
         super().__init__()
         self._folder, self._size, self._out = os.fspath(folder), size, out
+        self._held_out, self._split = held_out, split
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[tuple[str, dict[str, Any]]]:
         """Adds the transform to a pipeline."""
@@ -39,6 +52,7 @@ class MakeExamples(beam.PTransform):
             begin
             | beam.Create([self._folder])
             | "Read" >> beam.FlatMap(read_folder)  # One worker, to drop duplicates.
+            | beam.Filter(_is_of, self._held_out, self._split)
             | beam.Reshuffle()
             | "Make" >> beam.Map(make_example, self._size)
         )
@@ -46,16 +60,22 @@ class MakeExamples(beam.PTransform):
             made
             | "Skipped" >> beam.Filter(lambda made: isinstance(made, Skipped))
             | beam.combiners.ToList()
-            | "WriteSkipped" >> beam.Map(_write_skipped, self._out / SKIPPED_FILE)
+            | "WriteSkipped"
+            >> beam.Map(_write_skipped, self._out / f"{self._split}-{SKIPPED_FILE}")
         )
         # Beam's own metrics may count retried work twice.
         _ = (
             made
             | "Upscaled" >> beam.Map(_is_upscaled)
             | beam.CombineGlobally(sum)
-            | "WriteUpscaled" >> beam.Map(_write_count, self._out / UPSCALED_FILE)
+            | "WriteUpscaled"
+            >> beam.Map(_write_count, self._out / f"{self._split}-{UPSCALED_FILE}")
         )
         return made | "Keyed" >> beam.FlatMap(_keyed)
+
+
+def _is_of(line: CoverRecord | Skipped, held_out: HeldOut, split: str) -> bool:
+    return (line in held_out) == (split == HELD_OUT)
 
 
 def _is_upscaled(made: Made) -> bool:

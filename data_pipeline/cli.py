@@ -13,9 +13,10 @@ INTERRUPTED = 130  # the exit code that shells use after Ctrl-C
 
 
 def run(
-    main: Callable[[], int | None],
+    main: Callable[..., int | None],
     define_flags: Callable[[], None],
     check_arguments: Callable[[Sequence[str]], None] = lambda arguments: None,
+    takes_names: bool = False,
 ) -> NoReturn:
     """Defines and parses the flags, runs `main`, and exits with its return value.
 
@@ -28,6 +29,7 @@ def run(
       main: the command; returns an exit code, None for 0.
       define_flags: defines its flags.
       check_arguments: raises a `UserError` if the arguments can't be parsed.
+      takes_names: whether `main` takes a list of the arguments that are no flags.
     """
     define_flags()
 
@@ -36,10 +38,10 @@ def run(
         # one line. --verbosity=0 shows them.
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.FATAL)
-        if arguments[1:]:
+        if arguments[1:] and not takes_names:
             _fail(f"unexpected argument {arguments[1]!r}; flags are written --name=value")
         try:
-            return main()
+            return main(list(arguments[1:])) if takes_names else main()
         except UserError as error:
             logging.debug("caused by", exc_info=error)
             _fail(str(error))

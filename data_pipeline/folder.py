@@ -43,6 +43,7 @@ class CoverRecord:
       release_year: the year in [`MIN_YEAR`, `MAX_YEAR`], None if unknown.
       artist: the artist, None if unknown.
       title: the title, None if unknown.
+      same_as: the id of another album with the same picture, None if none is known.
     """
 
     path: str
@@ -53,6 +54,7 @@ class CoverRecord:
     release_year: int | None = None
     artist: str | None = None
     title: str | None = None
+    same_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def read_folder(folder: str | os.PathLike[str]) -> Iterator[CoverRecord | Skippe
                 release_year=parse_year(fields.get("release_year")),
                 artist=clean_text(fields.get("artist")),
                 title=clean_text(fields.get("title")),
+                same_as=_given_id(fields.get("same_as")),
             )
 
 
@@ -182,13 +185,18 @@ def _locate(root: str, file_name: str) -> tuple[str, str | None]:
 
 def _album_id(value: Any, file_name: str, taken: set[str]) -> str:
     """Returns the given id, or the file's stem, or its full name if the stem is taken."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    given = clean_text(value)
+    given = _given_id(value)
     if given is not None:
         return given
     stem = clean_text(Path(file_name).stem)
     return stem if stem is not None and stem not in taken else clean_text(file_name) or ""
+
+
+def _given_id(value: Any) -> str | None:
+    """Returns an id, which may be a whole number; None if there is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return clean_text(value)
 
 
 def _genres(value: Any) -> tuple[str, ...]:

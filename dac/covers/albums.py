@@ -14,7 +14,7 @@ import numpy as np
 from dac.covers import conditions
 from dac.covers.conditions import NUM_NGRAMS, Album, fold_name, hash_name, scale_year
 
-ALBUMS_FILE = "albums.npz"
+ALBUMS_FILE = "albums-{split}.npz"
 NAMES = ("artist", "title")
 _UNKNOWN_YEAR = np.iinfo(np.int16).min
 

@@ -1,9 +1,10 @@
 """Cover datasets: the format of a record, and the batch for each moment of the clock.
 
-Both builders write the records of `cover_features` and, beside them, `albums.npz`; `CoverDataset`
-reads both without TensorFlow.
+Both builders write the records of `cover_features` and, beside them, the albums of each split as
+arrays; `CoverDataset` reads both without TensorFlow.
 """
 
+import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +19,9 @@ from dac.covers.conditions import Album
 from dac.covers.decoding import DecodedCovers
 from dac.errors import UserError
 
-SPLIT = "train"
-# Of both datasets. Only datasets of the same major version are read: 2 came with `albums.npz`.
-VERSION = "2.0.0"
+TRAINING, HELD_OUT = "train", "validation"  # the splits; small datasets hold nothing out
+# Of both datasets. Only datasets of the same major version are read: 3 came with `HELD_OUT`.
+VERSION = "3.0.0"
 _ENCODED = {"image": tfds.decode.SkipDecoding()}
 
 
@@ -47,13 +48,13 @@ def cover_features(size: int) -> tfds.features.FeaturesDict:
 
 
 def finish_dataset(builder: tfds.core.DatasetBuilder) -> None:
-    """Writes `albums.npz` beside the records, which a builder has just written.
+    """Writes `ALBUMS_FILE` beside the records of each split, which a builder has just written.
 
     The records are read once, so that the albums have their order, whoever wrote them.
     """
-    if SPLIT in builder.info.splits:
-        records = builder.as_data_source(SPLIT, decoders=_ENCODED)
-        write_albums(map(_album, records), builder.data_path / ALBUMS_FILE)
+    for split in builder.info.splits:
+        records = builder.as_data_source(split, decoders=_ENCODED)
+        write_albums(map(_album, records), builder.data_path / ALBUMS_FILE.format(split=split))
 
 
 def find_dataset(
@@ -94,7 +95,7 @@ def find_dataset(
 
 
 class CoverDataset:
-    """A built dataset, held in memory if it fits and read from disk if not.
+    """A split of a built dataset, held in memory if it fits and read from disk if not.
 
     Attributes:
       path: folder of the dataset.
@@ -103,29 +104,34 @@ class CoverDataset:
       size: side of the covers in pixels.
     """
 
-    def __init__(self, path: Path, memory_gib: float):
+    def __init__(self, path: Path, memory_gib: float, split: str = TRAINING):
         """Opens the dataset.
 
         Args:
           path: folder of the dataset, including its version.
           memory_gib: decoded covers are held in memory up to this size.
+          split: `TRAINING` or `HELD_OUT`.
 
         Raises:
-          UserError: the dataset is empty, of an earlier version, or can't be read.
+          UserError: the dataset is empty, has no such split, is of an earlier version, or can't be
+            read.
         """
-        self.path = Path(path)
+        self.path, self._split_name = Path(path), split
         self._epoch, self._order = -1, None
         try:
             builder = tfds.builder_from_directory(self.path)
             self._info = builder.info
-            split = builder.info.splits[SPLIT]
-            if split.num_examples:
-                self._records = builder.as_data_source(SPLIT, decoders=_ENCODED)
+            count = builder.info.splits[split].num_examples if split in builder.info.splits else 0
+            if count:
+                self._records = builder.as_data_source(split, decoders=_ENCODED)
         except Exception as error:
             raise self._unreadable("it", error) from error
-        if not split.num_examples:
+        if not count:
             raise UserError(
-                f"the dataset {self.path} holds no covers; build it again from a folder that does"
+                f"the dataset {self.path} has too few covers to hold some out of training"
+                if split == HELD_OUT
+                else f"the dataset {self.path} holds no covers; build it again from a folder that "
+                "does"
             )
         self.size = int(builder.info.features["image"].shape[0])
         self.genres = tuple(builder.info.features["genres"].feature.names or ())
@@ -143,7 +149,7 @@ class CoverDataset:
         return {
             "name": self._info.full_name,
             "covers": len(self),
-            "bytes": int(self._info.splits[SPLIT].num_bytes),
+            "bytes": int(self._info.splits[self._split_name].num_bytes),
             "genres": list(self.genres),
             "fields": list(self.known_fields),
             "years": list(self.years) if self.years else None,
@@ -189,6 +195,17 @@ class CoverDataset:
         """
         return self._covers.images(indices, resolution)
 
+    def content_digest(self, indices: np.ndarray) -> str:
+        """Returns a SHA-256 of the encoded pictures of covers, in hexadecimal.
+
+        Raises:
+          UserError: a record can't be read.
+        """
+        digest = hashlib.sha256()
+        for index in indices:
+            digest.update(hashlib.sha256(self._record(int(index))["image"]).digest())
+        return digest.hexdigest()
+
     def plan(self, resolutions: Sequence[int]) -> None:
         """Tells which resolutions `images` will be asked for, in order.
 
@@ -202,7 +219,7 @@ class CoverDataset:
         self._covers.read_ahead(indices, resolution)
 
     def _read_albums(self) -> Albums:
-        path = self.path / ALBUMS_FILE
+        path = self.path / ALBUMS_FILE.format(split=self._split_name)
         try:
             if not _is_read(str(self._info.version)):
                 raise FileNotFoundError(path)
@@ -217,7 +234,7 @@ class CoverDataset:
                 "--manual_dir=data/covers --overwrite (after: pip install -e '.[build]')"
             ) from error
         except Exception as error:
-            raise self._unreadable(ALBUMS_FILE, error) from error
+            raise self._unreadable(path.name, error) from error
 
     def _index(self, seed: int, position: int) -> int:
         """Returns the cover at a position of the endless, shuffled sequence of covers."""

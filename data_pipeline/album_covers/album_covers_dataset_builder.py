@@ -14,9 +14,10 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import logging
 
-from dac.covers.dataset import VERSION, cover_features, finish_dataset
+from dac.covers.dataset import HELD_OUT, TRAINING, VERSION, cover_features, finish_dataset
 from data_pipeline.examples import SKIPPED_FILE, make_example, make_examples
 from data_pipeline.folder import CONVENTION, CoverRecord, Skipped, read_folder
+from data_pipeline.held_out import HeldOut, choose_held_out
 
 SIZES = (64, 128, 256, 512)
 
@@ -25,8 +26,8 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
     """Album covers as RGB squares, with genres, release year, artist and title if known.
 
     Unusable covers are skipped and listed in `skipped.jsonl` beside the records. `info.metadata`
-    has the number of `covers`, how many of them were `upscaled`, and the number of `skipped` lines
-    by reason.
+    has the number of `covers` of all splits, how many were `held_out` of training, how many of all
+    were `upscaled`, and the number of `skipped` lines by reason.
     """
 
     VERSION = tfds.core.Version(VERSION)
@@ -76,14 +77,23 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
         # `_split_generators` does not get this config.
         self._by_beam = bool(download_config.beam_options or download_config.beam_runner)
         self._upscaled = 0
-        (split,) = super()._generate_splits(dl_manager, download_config)
-        with (self.data_path / SKIPPED_FILE).open() as skipped:
-            reasons = Counter(json.loads(line)["reason"] for line in skipped)
+        splits = super()._generate_splits(dl_manager, download_config)
+        counts = {split.name: split.num_examples for split in splits}
+        skipped = []
+        for name in counts:
+            part = self.data_path / f"{name}-{SKIPPED_FILE}"
+            skipped += [json.loads(line) for line in part.read_text().splitlines()]
+            part.unlink()
+        skipped.sort(key=lambda line: line["line"])
+        (self.data_path / SKIPPED_FILE).write_text("".join(map(_json_line, skipped)))
         self.info.metadata.update(
-            covers=split.num_examples, upscaled=self._upscaled, skipped=dict(reasons)
+            covers=sum(counts.values()),
+            held_out=counts.get(HELD_OUT, 0),
+            upscaled=self._upscaled,
+            skipped=dict(Counter(line["reason"] for line in skipped)),
         )
         logging.info("%d px: %s", self._size, dict(self.info.metadata))
-        return [split]
+        return splits
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         try:
@@ -93,20 +103,28 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
                 f"No collection of covers. Pass --manual_dir=FOLDER, {CONVENTION}."
             ) from error
         _check_one_is_usable(folder, self._size)
-        # Reads the lines a second time to make examples, instead of keeping them in memory.
-        records = (line for line in read_folder(folder) if isinstance(line, CoverRecord))
-        names = sorted({genre for record in records for genre in record.genres})
-        self.info.features["genres"].feature.names = names
+        # The lines are read again for each purpose, instead of keeping them in memory.
+        names = {genre for record in _records(folder) for genre in record.genres}
+        self.info.features["genres"].feature.names = sorted(names)
+        held_out = choose_held_out(_records(folder), _records(folder))
+        splits = (TRAINING, HELD_OUT) if held_out.share else (TRAINING,)
         if not self._by_beam:
-            return {"train": self._generate_examples(folder)}
+            return {split: self._generate_examples(folder, held_out, split) for split in splits}
         from data_pipeline.beam import MakeExamples  # Optional dependency.
 
-        return {"train": MakeExamples(folder, self._size, self.data_path)}
+        return {
+            split: MakeExamples(folder, self._size, self.data_path, held_out, split)
+            for split in splits
+        }
 
-    def _generate_examples(self, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _generate_examples(
+        self, folder: Path, held_out: HeldOut, split: str
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yields usable covers by album id; lists skipped ones and counts upscaled ones."""
-        with (self.data_path / SKIPPED_FILE).open("w") as skipped:
-            for made in make_examples(read_folder(folder), self._size):
+        wanted = split == HELD_OUT
+        lines = (line for line in read_folder(folder) if (line in held_out) == wanted)
+        with (self.data_path / f"{split}-{SKIPPED_FILE}").open("w") as skipped:
+            for made in make_examples(lines, self._size):
                 if isinstance(made, Skipped):
                     skipped.write(made.as_json() + "\n")
                     continue
@@ -117,9 +135,17 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
     def _process_pipeline_result(self, pipeline_result: Any) -> None:
         from data_pipeline.beam import UPSCALED_FILE
 
-        path = self.data_path / UPSCALED_FILE
-        self._upscaled = int(path.read_text())
-        path.unlink()
+        for path in self.data_path.glob(f"*-{UPSCALED_FILE}"):
+            self._upscaled += int(path.read_text())
+            path.unlink()
+
+
+def _records(folder: Path) -> Iterator[CoverRecord]:
+    return (line for line in read_folder(folder) if isinstance(line, CoverRecord))
+
+
+def _json_line(fields: dict[str, Any]) -> str:
+    return json.dumps(fields) + "\n"
 
 
 def _check_one_is_usable(folder: Path, size: int) -> None:

@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-from dac.covers.dataset import VERSION, cover_features, finish_dataset
+from dac.covers.dataset import HELD_OUT, TRAINING, VERSION, cover_features, finish_dataset
 from data_pipeline.demo_covers import discography, drawing
+from data_pipeline.folder import CoverRecord
+from data_pipeline.held_out import choose_held_out
 
 _DESCRIPTION = """
 Album covers drawn by a program. Each of the eight genres has its own palette and layout, and the
@@ -25,6 +27,7 @@ class DemoCovers(tfds.core.GeneratorBasedBuilder):
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
         "1.0.0": "First release.",
         "2.0.0": "The albums as arrays beside the records.",
+        "3.0.0": "Some artists are held out of training.",
     }
 
     # TFDS would look this up with importlib_resources, which it does not install.
@@ -47,10 +50,16 @@ class DemoCovers(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         del dl_manager  # Nothing to download.
-        return {"train": self._generate_examples()}
+        albums = [discography.album_of(index) for index in range(self.num_covers)]
+        records = [_record(album) for album in albums]
+        held_out = choose_held_out(records, records)
+        sides: dict[str, list[int]] = {}
+        for index, record in enumerate(records):
+            sides.setdefault(HELD_OUT if record in held_out else TRAINING, []).append(index)
+        return {split: self._generate_examples(sides[split]) for split in sorted(sides)}
 
-    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        for index in range(self.num_covers):
+    def _generate_examples(self, indices: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index in indices:
             album = discography.album_of(index)
             png = io.BytesIO()
             # Higher levels do not compress the grain any better.
@@ -68,3 +77,7 @@ class DemoCovers(tfds.core.GeneratorBasedBuilder):
                     "title": album.title,
                 },
             )
+
+
+def _record(album: discography.Album) -> CoverRecord:
+    return CoverRecord("", "", 0, album.album_id, artist=album.artist)

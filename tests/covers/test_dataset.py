@@ -13,6 +13,8 @@ from dac.covers import conditions
 from dac.covers.albums import ALBUMS_FILE, write_albums
 from dac.covers.conditions import FIELDS, Album, encode
 from dac.covers.dataset import (
+    HELD_OUT,
+    TRAINING,
     VERSION,
     CoverDataset,
     cover_features,
@@ -21,8 +23,11 @@ from dac.covers.dataset import (
 )
 from dac.covers.images import shrink
 from dac.errors import UserError
+from data_pipeline import held_out
 from data_pipeline.demo_covers.demo_covers_dataset_builder import DemoCovers
 from data_pipeline.demo_covers.discography import album_of
+
+TRAINING_ALBUMS = ALBUMS_FILE.format(split=TRAINING)
 
 
 @pytest.fixture(scope="module")
@@ -134,18 +139,18 @@ def test_missing_metadata_is_unknown(tmp_path):
 
 
 def test_find_dataset_takes_the_smallest_sufficient_size_in_the_present_format(tmp_path):
-    for name in ("64/1.0.0", "64/2.0.0", "256/2.2.0", "256/2.10.0", "256/3.0.0", "512/1.0.0"):
+    for name in ("64/2.0.0", "64/3.0.0", "256/3.2.0", "256/3.10.0", "256/4.0.0", "512/2.0.0"):
         (tmp_path / "album_covers" / name).mkdir(parents=True)
         (tmp_path / "album_covers" / name / "dataset_info.json").touch()
-    (tmp_path / "album_covers" / "128" / "2.0.0").mkdir(parents=True)  # an incomplete build
+    (tmp_path / "album_covers" / "128" / "3.0.0").mkdir(parents=True)  # an incomplete build
     root = tmp_path / "album_covers"
-    assert find_dataset(tmp_path, "album_covers", 64) == root / "64/2.0.0"
-    assert find_dataset(tmp_path, "album_covers", 65) == root / "256/2.10.0"
+    assert find_dataset(tmp_path, "album_covers", 64) == root / "64/3.0.0"
+    assert find_dataset(tmp_path, "album_covers", 65) == root / "256/3.10.0"
     assert find_dataset(tmp_path, "album_covers", 512) is None
     assert find_dataset(tmp_path, "other", 4) is None
-    begun = ("album_covers/256/2.2.0", "album_covers/64/1.0.0")
+    begun = ("album_covers/256/3.2.0", "album_covers/64/2.0.0")
     found = [find_dataset(tmp_path, "album_covers", 64, name) for name in begun]
-    assert found == [root / "256/2.2.0", root / "64/2.0.0"]
+    assert found == [root / "256/3.2.0", root / "64/3.0.0"]
 
 
 def build(folder, covers, monkeypatch):
@@ -174,12 +179,26 @@ def test_empty_dataset_is_rejected(tmp_path, monkeypatch):
         CoverDataset(path, 1.0)
 
 
+def test_held_out_covers_are_a_dataset_of_their_own(tmp_path, path, monkeypatch):
+    monkeypatch.setattr(held_out, "LEAST", 64)
+    whole = build(tmp_path, 64, monkeypatch)
+    trained, unseen = (CoverDataset(whole, 1.0, split) for split in (TRAINING, HELD_OUT))
+    assert len(trained) + len(unseen) == 64
+    artists = [{data.album(i).artist for i in range(len(data))} for data in (trained, unseen)]
+    assert artists[0] | artists[1] == {album_of(i).artist for i in range(64)}
+    assert artists[0].isdisjoint(artists[1])
+    assert trained.identity["covers"] == len(trained)
+    assert unseen.images(np.arange(len(unseen)), 8).shape == (len(unseen), 8, 8, 3)
+    with pytest.raises(UserError, match="too few covers to hold some out"):
+        CoverDataset(path, 1.0, HELD_OUT)
+
+
 def test_a_dataset_of_an_earlier_version_is_refused_with_the_command_that_builds_it(
     path, tmp_path, monkeypatch
 ):
     earlier = r"earlier version.*: tfds build data_pipeline/demo_covers --manual_dir=.* --overwrite"
     without = shutil.copytree(path, tmp_path / "without")
-    (without / ALBUMS_FILE).unlink()
+    (without / TRAINING_ALBUMS).unlink()
     old = shutil.copytree(path, tmp_path / "old")
     info = (old / "dataset_info.json").read_text()
     (old / "dataset_info.json").write_text(
@@ -196,14 +215,16 @@ def test_a_dataset_of_an_earlier_version_is_refused_with_the_command_that_builds
 
 def test_damaged_albums_are_reported_with_the_way_out(path, tmp_path):
     copy = shutil.copytree(path, tmp_path / "copy")
-    content = (path / ALBUMS_FILE).read_bytes()
+    content = (path / TRAINING_ALBUMS).read_bytes()
     half = len(content) // 2
     flipped = content[:half] + bytes([content[half] ^ 0xFF]) + content[half + 1 :]
     for damaged in (content[:half], b"", flipped):
-        (copy / ALBUMS_FILE).write_bytes(damaged)
-        with pytest.raises(UserError, match=r"albums.npz is damaged .*tfds build --overwrite"):
+        (copy / TRAINING_ALBUMS).write_bytes(damaged)
+        with pytest.raises(
+            UserError, match=r"albums-train.npz is damaged .*tfds build --overwrite"
+        ):
             CoverDataset(copy, 1.0)
-    write_albums([Album()], copy / ALBUMS_FILE)
+    write_albums([Album()], copy / TRAINING_ALBUMS)
     with pytest.raises(UserError, match="1 albums of 64 covers"):
         CoverDataset(copy, 1.0)
 

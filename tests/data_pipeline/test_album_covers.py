@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from dac.covers.dataset import CoverDataset
+from data_pipeline import held_out
 from data_pipeline.album_covers.album_covers_dataset_builder import AlbumCovers
 from data_pipeline.examples import make_example, make_examples
 from data_pipeline.folder import Skipped, read_folder
@@ -221,10 +222,33 @@ def test_dataset_does_not_depend_on_line_order(folder, tmp_path):
         assert example["image"][0, 0, 0] == int(example["album_id"])
 
 
-def test_beam_builds_the_same_dataset(folder, tmp_path):
+def test_no_artist_and_no_picture_is_in_both_splits(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(held_out, "LEAST", 60)
+    (folder / "broken.png").write_text("no picture")
+    lines = [{"file_name": "broken.png", "artist": f"artist {i}"} for i in range(2)]
+    for i in range(80):
+        draw(folder, f"{i}.png", (i, 0, 0), (8, 8))
+        line = {"file_name": f"{i}.png", "album_id": f"{i}", "artist": f"Artist {i % 20}"}
+        lines.append(line | ({"same_as": f"{i - 41}"} if i == 50 else {}))
+    describe(folder, *lines)
+    builder = build(folder, tmp_path)
+    splits = {split: list(builder.as_data_source(split)) for split in ("train", "validation")}
+    artists = [{record["artist"] for record in split} for split in splits.values()]
+    assert artists[0].isdisjoint(artists[1])
+    assert {int(r["artist"].split()[1]) for r in splits["validation"]} >= {9, 10} or {
+        int(r["artist"].split()[1]) for r in splits["train"]
+    } >= {9, 10}
+    assert sum(map(len, splits.values())) == builder.info.metadata["covers"] == 80
+    assert len(splits["validation"]) == builder.info.metadata["held_out"] > 0
+    assert [line["line"] for line in skipped_lines(builder)] == [1, 2]
+    assert len(CoverDataset(builder.data_dir, 1.0, "validation")) == len(splits["validation"])
+
+
+def test_beam_builds_the_same_dataset(folder, tmp_path, monkeypatch):
     pytest.importorskip("apache_beam", reason="apache-beam comes with the build extra")
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    monkeypatch.setattr(held_out, "LEAST", 20)
     lines = ["{malformed", {"file_name": "gone.png"}]
     for index in range(40):
         draw(folder, f"{index}.png", (index, 0, 0), (32 + 2 * index, 80))  # Some are too small.
@@ -234,7 +258,11 @@ def test_beam_builds_the_same_dataset(folder, tmp_path):
     describe(folder, *lines)
 
     def examples(builder):
-        return list(builder.as_data_source("train", decoders={"image": tfds.decode.SkipDecoding()}))
+        encoded = {"image": tfds.decode.SkipDecoding()}
+        return [
+            list(builder.as_data_source(split, decoders=encoded))
+            for split in ("train", "validation")
+        ]
 
     def others(builder):
         """Returns the contents of all files except the examples."""
@@ -245,7 +273,7 @@ def test_beam_builds_the_same_dataset(folder, tmp_path):
     for shards in (None, 3):
         plain = build(folder, tmp_path / f"plain-{shards}", num_shards=shards)
         other = build(folder, tmp_path / f"beam-{shards}", num_shards=shards, **beam)
-        assert len(examples(plain)) == 39
+        assert sum(map(len, examples(plain))) == 39
         assert examples(other) == examples(plain)  # In the same order.
         assert plain.info.metadata["skipped"].keys() == {
             "malformed_json",
