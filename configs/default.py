@@ -61,4 +61,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.checkpoint_kimg = 50.0
     config.keep_every_kimg = 1000.0  # interval of checkpoints kept besides the last two; 0: none
     config.grid_columns = 8
+
+    # Measuring in training, with the metrics extra. The best checkpoint is kept.
+    config.eval_every_kimg = 0.0  # 0: not at all
+    config.eval_samples = 2000
+    config.eval_figure = "fd_efficientnet_lite0"  # or kd_..., held_out_fd_..., coverage, genre_auc
     return config

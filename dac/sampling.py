@@ -156,15 +156,21 @@ class _Sampled:
     generator_stats: dict
 
 
-def load_run(workdir: str | Path, warn: Callable[[str], None] = warnings.warn) -> Run:
-    """Loads the newest checkpoint of a run directory.
+def load_run(
+    workdir: str | Path,
+    warn: Callable[[str], None] = warnings.warn,
+    checkpoint: str | int = "latest",
+) -> Run:
+    """Loads a checkpoint of a run directory.
 
     Args:
       workdir: the run directory.
       warn: receives a line for each checkpoint that is damaged.
+      checkpoint: `latest`, `best` (see `config.eval_figure`), or the images seen at one that was
+        kept.
 
     Raises:
-      UserError: the directory holds no run, or no checkpoint yet.
+      UserError: the directory holds no run, or no such checkpoint.
     """
     workdir = Path(workdir)
     config, dataset = read_run(workdir)
@@ -190,9 +196,8 @@ def load_run(workdir: str | Path, warn: Callable[[str], None] = warnings.warn) -
             generator_stats=shapes.get("batch_stats", {}),
         ),
     )
-    checkpoints = Checkpoints(workdir, read_only=True)
-    restored = checkpoints.restore(template, warn)
-    checkpoints.close()
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        restored = checkpoints.restore(template, warn, _images_seen(checkpoints, checkpoint))
     if restored is None:
         raise no_checkpoint
     state, _ = restored
@@ -208,6 +213,23 @@ def load_run(workdir: str | Path, warn: Callable[[str], None] = warnings.warn) -
         resolution=phase.resolution,
         alpha=phase.alpha(images_seen),
     )
+
+
+def _images_seen(checkpoints: Checkpoints, asked: str | int) -> int | None:
+    """Returns which checkpoint is asked for; None for the newest that is whole."""
+    if asked == "latest":
+        return None
+    if asked == "best":
+        best = checkpoints.best()
+        if best is None:
+            raise UserError(
+                f"no checkpoint in {checkpoints.folder} was measured; train with "
+                "--config.eval_every_kimg, or use another checkpoint"
+            )
+        return best
+    if not str(asked).isdecimal():
+        raise UserError(f"the checkpoint must be latest, best or a number, not {asked!r:.40}")
+    return int(asked)
 
 
 def sample_grid(run: Run, genre_counts: Sequence[int]) -> Image.Image:

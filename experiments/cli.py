@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import jax
@@ -11,18 +12,24 @@ from dac.jax_errors import out_of_memory
 from data_pipeline import cli
 
 
+def cache_folder() -> Path:
+    """Returns the folder of what is kept between commands."""
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR", "~/.cache/duck_and_cover")
+    return Path(folder).expanduser()
+
+
 def run(
-    main: Callable[[], int | None],
+    main: Callable[..., int | None],
     define_flags: Callable[[], None],
     check_arguments: Callable[[Sequence[str]], None] = lambda arguments: None,
+    takes_names: bool = False,
 ) -> NoReturn:
     """Runs `main` as `data_pipeline.cli.run` does."""
-    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", "~/.cache/duck_and_cover")
-    jax.config.update("jax_compilation_cache_dir", os.path.expanduser(cache))
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
 
-    def guarded() -> int | None:
+    def guarded(*names: list[str]) -> int | None:
         try:
-            return main()
+            return main(*names)
         except Exception as error:
             if not out_of_memory(error):
                 raise
@@ -32,4 +39,4 @@ def run(
                 "training in progress, and try again"
             ) from error
 
-    cli.run(guarded, define_flags, check_arguments)
+    cli.run(guarded, define_flags, check_arguments, takes_names)

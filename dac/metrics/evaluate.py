@@ -1,169 +1,405 @@
-"""Measures a run: do its covers show what was asked for?
+"""Measures a run.
 
-Each field is asked for alone, with all others unknown, and read back by networks trained on real
-covers. Genre and year can be seen on a cover. An artist or a title can't, but real ones lean to a
-genre, and so do those of the demo: the test is whether the cover has a genre of the named album.
+How good and varied are its covers? Do they show what they were asked for? Are they copies?
+
+Two kinds of covers are drawn. *Like real ones*: each is asked for as one of the training covers is
+described, so the proportions are those of the training. *By one field alone*: all else is left
+open. Genres are asked for equally often and years evenly; names are those of real albums.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dac.covers.conditions import Album, encode
 from dac.covers.dataset import CoverDataset
-from dac.covers.images import shrink
 from dac.errors import UserError
-from dac.metrics.agreement import agreement
-from dac.metrics.readers import train_reader, two_hot
+from dac.metrics import adherence, groups
+from dac.metrics.copies import Copies, find_copies
+from dac.metrics.covers import FILTER, Covers, draw_covers, read_covers
+from dac.metrics.distances import KID_SUBSETS, frechet_distance, kernel_distance, mean_distance
+from dac.metrics.features.extractor import Extractor
+from dac.metrics.manifold import Manifold, manifold
+from dac.metrics.probe import Probe, train_probe
 from dac.sampling import Run
 
-HELD_OUT = 0.2  # share of the real covers that a reader is tested on
-MIN_REAL = 20  # real covers
-MAX_REAL = 20_000  # real covers for a reader
-MAX_SIDE = 64  # pixels; larger covers are shrunk for the readers
-YEAR_MARKS = 16  # for `two_hot`
-NEAR = 10  # years
+LEAST_SAMPLES = 100
+MOST_BY_FIELD = 2000  # covers drawn by one field, unless there are very many genres
+LEAST_OF_GROUP = 100  # covers of a genre or a decade, generated and real, to measure it alone
+SUBSETS_OF_GROUP = 20  # for the kernel distance
+LEAST_KNOWN = 50  # real covers of which a field is known, to read it from others
+LEAST_PER_GENRE = 10  # covers of a genre, to compare it with other genres
+# Of the real covers' diversity. A generator that makes one cover for each genre has nearly none.
+DIVERSE, COLLAPSED = 0.6, 0.25
 
-# What is read from covers that were asked for by a field.
+# What is read from covers that were asked for by a field. An artist or a title can't be seen on a
+# cover, but albums of an artist lean to a genre.
 SEEN_AS = {"genres": "genres", "year": "year", "artist": "genres", "title": "genres"}
+
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What was found out about a run.
+
+    Attributes:
+      report: all figures, as JSON values.
+      features: the arrays behind them, by name.
+      closest: the closest pairs of a generated and a training cover, `[P, 2, R, R, 3]` uint8.
+    """
+
+    report: dict[str, Any]
+    features: dict[str, np.ndarray]
+    closest: np.ndarray
 
 
 def evaluate(
     run: Run,
-    dataset: CoverDataset,
-    count: int = 1000,
+    training: CoverDataset,
+    held_out: CoverDataset,
+    extractor: Extractor,
+    cache: Path,
+    samples: int = 10_000,
     seed: int = 0,
-    say: Callable[[str], None] = lambda text: None,
-) -> dict[str, Any]:
-    """Returns how well the covers of a run show each of its fields, as JSON values.
+    say: Say = lambda text: None,
+) -> Evaluation:
+    """Measures a run.
 
     Args:
-      run: the run; it has at least one field.
-      dataset: the real covers that it was trained on.
-      count: number of covers to generate for each field, at least 2.
-      seed: seed of the covers and the readers.
+      run: the run.
+      training: the covers that it was trained on.
+      held_out: covers of the same dataset that it never saw.
+      extractor: the features to measure with.
+      cache: folder where features of real covers are kept.
+      samples: number of covers to draw like real ones, at least `LEAST_SAMPLES`.
+      seed: of the covers.
       say: receives a line about each part of the work.
 
-    Returns:
-      `images_seen`, `resolution`, `count` and `seed`; `fields`, with `measure` of the generated
-      covers and, under `real`, of held-out real ones; `skipped`, with the reason for each field
-      that can't be measured.
-
     Raises:
-      UserError: the dataset is another one, or no field can be measured.
+      UserError: the datasets are not those of the run, or there are too few covers.
     """
-    if (dataset.genres, dataset.years) != (run.genres, run.years):
+    if samples < LEAST_SAMPLES:
+        raise UserError(f"{samples} samples are too few: the figures need {LEAST_SAMPLES} or more")
+    if (training.genres, training.years) != (run.genres, run.years):
         raise UserError(
-            f"{dataset.path} has other genres or years than the dataset that the run was trained "
+            f"{training.path} has other genres or years than the dataset that the run was trained "
             "on; give the --data_dir of that one"
         )
-    albums = [dataset.album(i) for i in range(len(dataset))]
-    side = min(run.resolution, MAX_SIDE)
-    readers, fields, skipped = {}, {}, {}
-    for field in run.fields:
-        seen = SEEN_AS[field]
-        known = [a for a in albums if getattr(a, field) and getattr(a, seen)]
-        if len(known) < MIN_REAL:
-            needed = " and ".join(dict.fromkeys((field, seen)))
-            skipped[field] = f"{len(known)} covers have a known {needed}; {MIN_REAL} are needed"
-            continue
-        if seen not in readers:
-            readers[seen] = teach_reader(dataset, albums, seen, side, seed, say)
-        read, real = readers[seen]
-        wanted = wanted_albums(run, field, known, count, seed)
-        say(f"drawing {count:,} covers by {field} alone ...")
-        covers = run.sample([Album(**{field: getattr(a, field)}) for a in wanted], seed)
-        found = read(shrink(covers, side))
-        fields[field] = measure(seen, found, wanted) | {"real": real}
-        if field == "genres":
-            fields[field]["by_genre"] = {
-                name: float(np.mean(found[i :: len(run.genres)] == i))
-                for i, name in enumerate(run.genres[:count])
-            }
-    if not fields:
-        reasons = "; ".join(f"{field}: {reason}" for field, reason in skipped.items())
-        raise UserError(f"nothing can be measured with {dataset.path}: {reasons}")
-    return {
+    real = read_covers(training, run.resolution, extractor, cache, say)
+    unseen = read_covers(held_out, run.resolution, extractor, cache, say)
+    say(f"drawing {samples:,} covers like real ones ...")
+    drawn = draw_covers(run, _like(run, real.albums, samples, seed), seed, extractor)
+    say("comparing them with real covers ...")
+    copies = find_copies(drawn.features, real.features, unseen.features)
+    names = figure_names(extractor.name)
+    report = {
         "images_seen": run.images_seen,
         "resolution": run.resolution,
-        "count": count,
+        "samples": samples,
         "seed": seed,
-        "fields": fields,
-        "skipped": skipped,
+        "features": {
+            "name": extractor.name,
+            "weights_sha256": extractor.digest,
+            "filter": FILTER,
+        },
+        "real": {"training": len(real), "held_out": len(unseen)},
+        "quality": {
+            "training": figures(names, drawn.features, real.features),
+            "held_out": figures(names, drawn.features, unseen.features),
+            # What perfect looks like: real covers against others.
+            "real_halves": figures(names, real.features[0::2], real.features[1::2]),
+            "real_held_out": figures(names, unseen.features, real.features),
+        },
+        "by_genre": _by_group(names, drawn, real, _genre_groups(run)),
+        "by_decade": _by_group(names, drawn, real, _decade_groups(run)),
+        "conditions": {},
+        "diversity": diversity(drawn, real),
+        "copies": {
+            name: getattr(copies, name)
+            for name in ("ratio", "p", "nearer", "training_distance", "verdict")
+        },
+    }
+    features = {"like_real": drawn.features, "training": real.features}
+    features["held_out"] = unseen.features
+    probes = {}
+    for field in run.fields:
+        seen = SEEN_AS[field]
+        if seen not in probes:
+            probes[seen] = _train_probe(seen, real, len(run.genres))
+        asked = _albums_by(run, field, real.albums, samples, seed)
+        if probes[seen] is None or not asked:
+            report["conditions"][field] = {
+                "skipped": f"fewer than {LEAST_KNOWN} real covers have a known {seen}"
+            }
+            continue
+        say(f"drawing {len(asked):,} covers by {field} alone ...")
+        by_field = draw_covers(run, [_only(field, a) for a in asked], seed, extractor)
+        features[f"by_{field}"] = by_field.features
+        wanted = dataclasses.replace(by_field, albums=asked)
+        sets = {"generated": wanted, "real": unseen}
+        if field == "genres":
+            sets["like_real"] = drawn
+            report["diversity"] = diversity(wanted, real)
+            report["between_genres"] = between_genres(wanted, drawn, real, unseen, len(run.genres))
+        report["conditions"][field] = {
+            name: measured
+            for name, covers in sets.items()
+            if (measured := _read(seen, probes[seen], covers, run.genres, seed)) is not None
+        }
+        shuffled = np.random.default_rng(seed).permutation(len(asked))
+        relabelled = dataclasses.replace(by_field, albums=[asked[i] for i in shuffled])
+        report["conditions"][field]["relabelled"] = _read(
+            seen, probes[seen], relabelled, run.genres, seed
+        )
+    return Evaluation(report, features, _pairs(run, drawn, training, real, copies, seed))
+
+
+def quick_figures(
+    run: Run,
+    training: CoverDataset,
+    held_out: CoverDataset | None,
+    extractor: Extractor,
+    cache: Path,
+    samples: int,
+) -> dict[str, float]:
+    """Returns a few figures by name, for curves of a training.
+
+    They are those of `figures` for covers like real ones, compared with the training covers; the
+    distances to held-out covers; and, if the run is conditioned on genres, `genre_auc`.
+
+    Args:
+      run: the run.
+      training: the covers that it is trained on.
+      held_out: covers that it never sees, if there are any.
+      extractor: the features.
+      cache: folder where features of real covers are kept.
+      samples: number of covers to draw, at least `LEAST_SAMPLES`.
+    """
+    real = read_covers(training, run.resolution, extractor, cache)
+    drawn = draw_covers(run, _like(run, real.albums, samples, 0), 0, extractor)
+    names = figure_names(extractor.name)
+    found = figures(names, drawn.features, real.features)
+    if held_out:
+        unseen = read_covers(held_out, run.resolution, extractor, cache)
+        against = figures(names, drawn.features, unseen.features)
+        found |= {f"held_out_{name}": against[name] for name in names}
+    probe = _train_probe("genres", real, len(run.genres)) if "genres" in run.fields else None
+    read = probe and _read("genres", probe, drawn, run.genres, 0)
+    if read:
+        found["genre_auc"] = read["auc"]
+    del found["generated"], found["real"]
+    return found
+
+
+def figure_names(features: str) -> tuple[str, str]:
+    """Returns the names of the Frechet and the kernel distance; FID and KID are Inception's."""
+    return ("fid", "kid") if features == "inception" else (f"fd_{features}", f"kd_{features}")
+
+
+def quick_figure_names(features: str) -> tuple[str, ...]:
+    """Returns the names of all that `quick_figures` may return and a run may be judged by."""
+    distances = figure_names(features)
+    others = tuple(field.name for field in dataclasses.fields(Manifold))
+    return (*distances, *(f"held_out_{name}" for name in distances), *others, "genre_auc")
+
+
+def figures(
+    names: tuple[str, str],
+    generated: np.ndarray,
+    real: np.ndarray,
+    subsets: int = KID_SUBSETS,
+) -> dict[str, Any]:
+    """Returns all figures of how two sets of features compare, and the numbers of covers."""
+    frechet, kernel = names
+    kernel_mean, kernel_std = kernel_distance(generated, real, subsets)
+    return {
+        "generated": len(generated),
+        "real": len(real),
+        frechet: frechet_distance(generated, real),
+        kernel: kernel_mean,
+        f"{kernel}_std": kernel_std,
+        **dataclasses.asdict(manifold(real, generated)),
     }
 
 
-def teach_reader(
-    dataset: CoverDataset,
-    albums: Sequence[Album],
-    seen: str,
-    side: int,
-    seed: int,
-    say: Callable[[str], None],
-) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, Any]]:
-    """Trains a reader on most of the real covers and tests it on the others.
+def diversity(drawn: Covers, real: Covers) -> dict[str, Any]:
+    """Returns how different covers of a genre are, beside real ones; of all, without genres.
 
-    Args:
-      dataset: the real covers.
-      albums: their albums.
-      seen: what to read, "genres" or "year".
-      side: side of the covers in pixels.
-      seed: seed of the split and the reader.
-      say: receives a line.
-
-    Returns:
-      A function from covers `[N, side, side, 3]` uint8 to what it reads, `[N]`, the most likely
-      genre or the year; and `measure` of the held-out real covers.
+    `features` is the mean distance of two covers, `pixels` the variance of a cover's pixels.
     """
-    known = [i for i, album in enumerate(albums) if getattr(album, seen)]
-    known = np.random.default_rng(seed).permutation(known)[:MAX_REAL]
-    test, train = np.split(known, [round(HELD_OUT * len(known))])
-    say(f"training a reader of {seen} on {len(train):,} real covers ...")
-    taught = [albums[i] for i in train]
+    both = [covers.only_genre() for covers in (drawn, real)]
+    most = max(int(found.max()) for found in both) + 1
+    counts = np.stack([np.bincount(found[found >= 0], minlength=most) for found in both])
+    (common,) = np.nonzero(counts.min(axis=0) >= LEAST_PER_GENRE)
+    if len(common) < 2:  # all covers are one group
+        both, common, most = [np.zeros(len(c), int) for c in (drawn, real)], np.array([0]), 1
+    measured = {"groups": len(common)}
+    generated, true = (
+        {
+            "features": np.mean([mean_distance(c.features[of == g][:1000]) for g in common]),
+            "pixels": groups.moments([c.pixels / 255], of, most).within()[common].mean()
+            / c.pixels[0].size,
+        }
+        for c, of in zip((drawn, real), both, strict=True)
+    )
+    for name in ("features", "pixels"):
+        ratio = generated[name] / true[name] if true[name] > 0 else 0.0
+        values = {"generated": generated[name], "real": true[name], "ratio": ratio}
+        measured[name] = {k: float(v) for k, v in values.items()}
+    return measured | {"verdict": _diversity_verdict(measured["features"]["ratio"], len(common))}
+
+
+def _diversity_verdict(ratio: float, count: int) -> str:
+    within = "of a genre" if count > 1 else "of the run"
+    if ratio < COLLAPSED:
+        one = "one cover a genre" if count > 1 else "one cover"
+        return f"collapse: {one}; the latent hardly matters"
+    if ratio < DIVERSE:
+        return f"covers {within} are more alike than real ones"
+    return f"covers {within} differ about as much as real ones"
+
+
+def between_genres(
+    by_genre: Covers, like_real: Covers, real: Covers, unseen: Covers, num_genres: int
+) -> dict[str, Any] | None:
+    """Returns how much of the variance lies between genres, beside the real share, and the slope.
+
+    In pixels and in features. None if fewer than two genres have enough covers.
+    """
+    sets = {"generated": by_genre, "real": real, "held_out": unseen, "like_real": like_real}
+    of = {name: covers.only_genre() for name, covers in sets.items()}
+    counts = [
+        np.bincount(of[n][of[n] >= 0], minlength=num_genres)
+        for n in ("generated", "real", "held_out")
+    ]
+    (common,) = np.nonzero(np.min(counts, axis=0) >= LEAST_PER_GENRE)
+    if len(common) < 2:
+        return None
+    result = {"genres": len(common)}
+    for space in ("pixels", "features"):
+        found = {
+            name: groups.moments([getattr(covers, space)], of[name], num_genres)
+            for name, covers in sets.items()
+        }
+        result[space] = {
+            "generated": found["generated"].between_share(common),
+            "real": found["real"].between_share(common),
+            "slope": groups.slope(found["generated"], found["real"], found["held_out"], common),
+        }
+    return result
+
+
+def _train_probe(seen: str, real: Covers, num_genres: int) -> Probe | None:
+    """Returns a probe for genres or the year, or None if it is known for too few covers."""
+    known = np.array([bool(getattr(album, seen)) for album in real.albums])
+    if known.sum() < LEAST_KNOWN:
+        return None
+    taught = real.chosen(known)
     if seen == "year":
-        first, last = dataset.years
-        marks = np.linspace(first, max(last, first + 1), YEAR_MARKS)
-        targets = two_hot(np.array([album.year for album in taught]), marks)
+        targets = np.array([[album.year] for album in taught.albums])
     else:
-        targets = encode(taught, ["genres"], len(dataset.genres))["genres"]
-    reader = train_reader(dataset.images(train, side), targets, seed)
-
-    def read(images):
-        probabilities = reader.read(images)
-        return probabilities @ marks if seen == "year" else probabilities.argmax(axis=1)
-
-    found = read(dataset.images(test, side))
-    return read, measure(seen, found, [albums[i] for i in test])
+        targets = encode(taught.albums, ["genres"], num_genres)["genres"]
+    return train_probe(taught.features, targets)
 
 
-def wanted_albums(
-    run: Run, field: str, known: Sequence[Album], count: int, seed: int
+def _read(
+    seen: str, probe: Probe, covers: Covers, genres: Sequence[str], seed: int
+) -> dict[str, Any] | None:
+    """Returns how well a probe reads what covers were asked for, or None if there are too few."""
+    known = np.array([bool(getattr(album, seen)) for album in covers.albums])
+    if known.sum() < LEAST_PER_GENRE:
+        return None
+    covers = covers.chosen(known)
+    scores = probe(covers.features)
+    if seen == "year":
+        asked = [album.year for album in covers.albums]
+        measured = adherence.year_adherence(scores[:, 0], np.array(asked))
+        values = dataclasses.asdict(measured)
+    else:
+        measured = adherence.genre_adherence(scores, covers.genres(len(genres)), seed)
+        if measured is None:
+            return None
+        values = dataclasses.asdict(measured)
+        values["by_genre"] = {genres[g]: area for g, area in measured.by_genre.items()}
+    return {"covers": len(covers), **values, "shown": measured.shown, "verdict": measured.verdict}
+
+
+def _like(run: Run, albums: Sequence[Album], count: int, seed: int) -> list[Album]:
+    """Returns albums to ask for, in the proportions of real ones."""
+    chosen = np.random.default_rng(seed).permutation(len(albums))
+    described = [
+        Album(**{f: getattr(album, f) for f in run.fields if getattr(album, f)}) for album in albums
+    ]
+    return [described[i] for i in np.resize(chosen, count)]
+
+
+def _albums_by(
+    run: Run, field: str, albums: Sequence[Album], samples: int, seed: int
 ) -> list[Album]:
-    """Returns albums to ask for: each genre in turn, years spread evenly, or names of real ones."""
+    """Returns albums to ask for by one field; names come with the genres of their albums."""
+    count, random = min(samples, MOST_BY_FIELD), np.random.default_rng(seed)
     if field == "genres":
-        return [Album(genres={i % len(run.genres): 1.0}) for i in range(count)]
+        # Each genre gets enough covers to be tested, or as many as there may be in all.
+        count = min(max(count, LEAST_PER_GENRE * len(run.genres)), samples)
+        order = random.permutation(len(run.genres))
+        return [Album(genres={int(order[i % len(order)]): 1.0}) for i in range(count)]
     if field == "year":
         return [Album(year=round(year)) for year in np.linspace(*run.years, count)]
-    order = np.random.default_rng(seed).permutation(len(known))
-    return [known[i] for i in np.resize(order, count)]
+    named = [album for album in albums if getattr(album, field) and album.genres]
+    return [named[i] for i in np.resize(random.permutation(len(named)), count)] if named else []
 
 
-def measure(seen: str, found: np.ndarray, wanted: Sequence[Album]) -> dict[str, Any]:
-    """Compares what was read from covers with what was wanted, as JSON values.
+def _only(field: str, album: Album) -> Album:
+    return Album(**{field: getattr(album, field)})
 
-    Args:
-      seen: what was read, "genres" or "year".
-      found: what was read from each cover, `[N]`.
-      wanted: the album that each cover should fit.
-    """
-    if seen == "year":
-        years = np.array([album.year for album in wanted])
-        fits = np.abs(found[:, None] - years) <= NEAR
-        more = {"median_error": float(np.median(np.abs(found - years)))}
-    else:
-        genres, which = np.unique(found, return_inverse=True)
-        fits = np.array([[genre in a.genres for a in wanted] for genre in genres])[which]
-        more = {}
-    return {"covers": len(wanted)} | dataclasses.asdict(agreement(fits)) | more
+
+def _genre_groups(run: Run) -> Callable[[Covers], Mapping[str, np.ndarray]]:
+    def split(covers):
+        member = covers.genres(len(run.genres)).T
+        return dict(zip(run.genres, member, strict=True)) if "genres" in run.fields else {}
+
+    return split
+
+
+def _decade_groups(run: Run) -> Callable[[Covers], Mapping[str, np.ndarray]]:
+    def split(covers):
+        if "year" not in run.fields:
+            return {}
+        decades = np.array([(album.year or 0) // 10 * 10 for album in covers.albums])
+        return {f"{d}s": decades == d for d in np.unique(decades[decades > 0])}
+
+    return split
+
+
+def _by_group(
+    names: tuple[str, str],
+    drawn: Covers,
+    real: Covers,
+    split: Callable[[Covers], Mapping[str, np.ndarray]],
+) -> dict[str, Any]:
+    """Returns the figures of each group that has enough covers, generated and real."""
+    measured, of_real = {}, split(real)
+    for name, which in split(drawn).items():
+        theirs = of_real.get(name, np.zeros(len(real), bool))
+        if min(which.sum(), theirs.sum()) >= LEAST_OF_GROUP:
+            features = real.features[theirs]
+            halves = figures(names, features[0::2], features[1::2], SUBSETS_OF_GROUP)
+            measured[name] = {
+                **figures(names, drawn.features[which], features, SUBSETS_OF_GROUP),
+                "real_halves": halves,
+            }
+    return measured
+
+
+def _pairs(
+    run: Run, drawn: Covers, training: CoverDataset, real: Covers, copies: Copies, seed: int
+) -> np.ndarray:
+    """Returns the closest pairs as pictures; the generated ones are drawn again."""
+    made, seen = zip(*copies.pairs, strict=True)
+    generated = run.sample([drawn.albums[i] for i in made], seed, made)
+    real_ones = training.images(real.places[list(seen)], run.resolution)
+    return np.stack([generated, real_ones], axis=1)

@@ -54,18 +54,22 @@ class Checkpoints:
 
         Args:
           workdir: the run directory.
-          keep_every_kimg: besides the last two, keep the checkpoint nearest to each multiple of
-            this many thousand images; 0 keeps only the last two.
+          keep_every_kimg: besides the last two and the best, keep the checkpoint nearest to each
+            multiple of this many thousand images; 0 keeps no others.
           read_only: change nothing on disk, so that a run in progress is not disturbed.
         """
         policies = ocp.checkpoint_managers
-        kept = [policies.LatestN(KEPT_LATEST)]
+        kept = [
+            policies.LatestN(KEPT_LATEST),
+            policies.BestN(get_metric_fn=_score, n=1, keep_checkpoints_without_metrics=False),
+        ]
         if keep_every_kimg:
             kept.append(policies.EveryNStepsClosest(round(keep_every_kimg * 1000)))
         self.folder = Path(workdir).resolve() / FOLDER
         self._read_only = read_only
         self._options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.preservation_policy.AnyPreservationPolicy(kept),
+            best_fn=_score,
             enable_async_checkpointing=True,
             cleanup_tmp_directories=not read_only,
             read_only=read_only,
@@ -76,13 +80,21 @@ class Checkpoints:
         """Images seen at the newest checkpoint, or None."""
         return self._manager.latest_step()
 
-    def save(self, state: Any, images_seen: int, extra: dict[str, Any]) -> None:
+    def best(self) -> int | None:
+        """Images seen at the checkpoint with the highest score, or None if none has a score."""
+        scored = [step for step in self._manager.all_steps() if self._manager.metrics(step)]
+        return max(scored, key=lambda step: _score(self._manager.metrics(step)), default=None)
+
+    def save(
+        self, state: Any, images_seen: int, extra: dict[str, Any], score: float | None = None
+    ) -> None:
         """Writes a checkpoint in the background; waits only for the previous one.
 
         Args:
           state: a tree of arrays; its buffers may be donated once this returns.
           images_seen: the clock.
           extra: JSON values to store with it.
+          score: how good the covers are, if they were measured; the best checkpoint is kept.
 
         Raises:
           OSError: this checkpoint or the previous one could not be written.
@@ -104,6 +116,7 @@ class Checkpoints:
                 args=ocp.args.Composite(
                     state=ocp.args.PyTreeSave(state), extra=ocp.args.JsonSave(extra)
                 ),
+                metrics=None if score is None else {"score": score},
             )
         except Exception as error:
             _raise_as_os_error(error)
@@ -121,7 +134,7 @@ class Checkpoints:
             _raise_as_os_error(error)
 
     def restore(
-        self, template: Any, warn: Callable[[str], None]
+        self, template: Any, warn: Callable[[str], None], only: int | None = None
     ) -> tuple[Any, dict[str, Any]] | None:
         """Returns the newest checkpoint that can be read whole, and the `extra` stored with it.
 
@@ -131,6 +144,7 @@ class Checkpoints:
           template: the state, or the part of it to read: a tree of arrays or shapes, with
             shardings. It has an attribute `images_seen`.
           warn: receives a line for each checkpoint that is damaged.
+          only: images seen at the one checkpoint to read; by default any.
 
         Returns:
           None if there is no checkpoint.
@@ -139,6 +153,11 @@ class Checkpoints:
           UserError: no checkpoint can be read, or the processes of the run see different ones.
         """
         found = sorted(self._manager.all_steps(), reverse=True)
+        if only is not None:
+            if only not in found:
+                known = ", ".join(map(str, found[::-1])) or "none"
+                raise UserError(f"{self.folder} has no checkpoint {only}; it has {known}")
+            found = [only]
         newest = multihost_utils.process_allgather(np.int32(found[0] if found else -1))
         if np.any(newest != newest[0]):
             raise UserError(
@@ -206,6 +225,10 @@ class Checkpoints:
         if not whole:
             return "there is no checkpoint yet"
         return f"the last good checkpoint is {self.folder / max(whole, key=int)}"
+
+
+def _score(metrics: dict[str, float]) -> float:
+    return metrics["score"]
 
 
 def _raise_as_os_error(error: Exception) -> NoReturn:

@@ -71,6 +71,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         "drift_weight",
         "r1_r2_gamma",
         "condition_ramp_kimg",
+        "eval_every_kimg",
     )
     below_one = ("condition_drop_rate", "adam_b1", "adam_b2")
     narrowest = config.resolution // 2
@@ -78,6 +79,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         (above_zero, lambda value: value > 0, "above 0"),
         (at_least_zero, lambda value: value >= 0, "at least 0"),
         (below_one, lambda value: 0 <= value < 1, "at least 0 and below 1"),
+        (["eval_samples"], lambda value: value >= 100, "100 or more"),
         (["penalty_interval"], lambda value: value >= 1, "1 or more"),
         (["seed"], lambda value: 0 <= value < 2**32, "at least 0 and below 2^32"),
         (["keep_every_kimg"], lambda value: value == 0 or value >= 0.001, "0 or at least 0.001"),

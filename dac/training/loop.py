@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -25,12 +25,16 @@ from dac.training.progress import Progress
 from dac.training.state import GanState, init_state
 from dac.training.stop import stop_signals
 
+# Returns figures of a run by name, and its score: the higher, the better.
+Evaluate = Callable[[sampling.Run], tuple[dict[str, float], float]]
+
 
 def train(
     config: ml_collections.ConfigDict,
     workdir: Path,
     dataset: CoverDataset,
     devices: Sequence[jax.Device] | None = None,
+    evaluate: Evaluate | None = None,
 ) -> signal.Signals | None:
     """Trains a run to its end, from its newest checkpoint if it has one.
 
@@ -41,6 +45,7 @@ def train(
       workdir: the run directory; created if it does not exist.
       dataset: the covers to train on.
       devices: the devices to train on; all by default.
+      evaluate: measures the covers every `config.eval_every_kimg`, and at the end; not by default.
 
     Returns:
       The signal that stopped the run early, after saving, or None at the end of the run.
@@ -103,10 +108,18 @@ def train(
                     with monitor.paused():
                         run = current_run(config, dataset, progress)
                         monitor.add_grid(clock, sampling.sample_grid(run, genre_counts))
-            progress.reports_done()
-            if done or stopping or crossed(before, clock, config.checkpoint_kimg):
+            score = None
+            if evaluate and (done or crossed(before, clock, config.eval_every_kimg)):
+                progress.report()
                 with monitor.paused():
-                    progress.save()
+                    score = monitor.add_figures(
+                        clock, evaluate, current_run(config, dataset, progress)
+                    )
+            progress.reports_done()
+            measured = score is not None
+            if done or stopping or measured or crossed(before, clock, config.checkpoint_kimg):
+                with monitor.paused():
+                    progress.save(score)
         checkpoints.wait()
         if stopping:
             monitor.say(

@@ -22,9 +22,11 @@ from dac.covers.images import encode_png, save_animation
 from dac.errors import UserError
 from dac.files import write_bytes, write_text
 from dac.run.schedule import Phase
+from dac.sampling import Run
 from dac.training.plan import Program
 from dac.training.tensorboard import Board
 
+FIGURES_FILE = "evaluations.jsonl"
 MAX_FRAMES = 120  # in progress.gif
 # What of `metrics.jsonl` depends on the speed and the memory of the machine.
 TIMING = ("images_per_second", "training_seconds", "data_wait", "memory_gib")
@@ -35,8 +37,8 @@ class Monitor:
 
     A tick is a part of the run between two reports. The files are `train.log`, `metrics.jsonl`
     (a line per tick, with means over it; `data_wait` is the share of its training time in which
-    idle devices waited for covers), `tensorboard/`, `samples/` (a grid per tick) and, at the
-    end, `progress.gif`.
+    idle devices waited for covers), `evaluations.jsonl` (a line each time the covers are measured),
+    `tensorboard/`, `samples/` (a grid per tick) and, at the end, `progress.gif`.
     """
 
     def __init__(self, workdir: Path, schedule: tuple[Phase, ...], writes: bool = True):
@@ -90,8 +92,9 @@ class Monitor:
         if not self._writes:
             return
         metrics = self._workdir / "metrics.jsonl"
-        if metrics.exists():
-            self._drop_after(metrics, images_seen)
+        for file in (metrics, self._workdir / FIGURES_FILE):
+            if file.exists():
+                self._drop_after(file, images_seen)
         (self._workdir / "samples").mkdir(exist_ok=True)
         for path in self._grids():
             if int(path.stem) > images_seen:
@@ -187,6 +190,27 @@ class Monitor:
         self._write_log(f"{status}  {losses}")
         if not self._bar:
             print(f"{status}  {losses}", file=sys.stderr, flush=True)
+
+    def add_figures(
+        self,
+        images_seen: int,
+        evaluate: Callable[[Run], tuple[dict[str, float], float]],
+        run: Run,
+    ) -> float:
+        """Measures a run, reports the figures, and returns its score.
+
+        Of several processes only the one that reports measures; the score of others is 0.
+        """
+        if not self._writes:
+            return 0.0
+        figures, score = evaluate(run)
+        with (self._workdir / FIGURES_FILE).open("a", encoding="utf-8") as file:
+            line = {"images_seen": images_seen, "resolution": run.resolution} | figures
+            file.write(json.dumps(line) + "\n")
+        self._board.add_scalars(images_seen, figures)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        self.say(f"{images_seen / 1000:.1f} kimg: {shown}")
+        return score
 
     def add_grid(self, images_seen: int, picture: Image.Image) -> None:
         """Writes a sample grid to `samples/<images seen>.png` and TensorBoard, in the background.

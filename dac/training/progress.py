@@ -76,8 +76,8 @@ class Progress:
         """Notes that all reports which are due after the last step were made."""
         self._reported = True
 
-    def save(self) -> None:
-        """Writes a checkpoint in the background.
+    def save(self, score: float | None = None) -> None:
+        """Writes a checkpoint in the background, with its score if it was measured.
 
         Raises:
           FloatingPointError: a metric or a parameter is not finite.
@@ -89,7 +89,7 @@ class Progress:
         if not all_finite(parallel.local_copy(self.state)):
             raise FloatingPointError(f"a parameter is not finite at step {self.step}")
         extra = {**self._run_json, "report": self._monitor.snapshot()}
-        self._checkpoints.save(self.state, self.images_seen, extra)
+        self._checkpoints.save(self.state, self.images_seen, extra, score)
 
     @contextlib.contextmanager
     def explain_failures(

@@ -1,0 +1,1 @@
+"""Features of pictures, by classifiers that were trained on ImageNet; pure JAX."""
