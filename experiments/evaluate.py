@@ -96,6 +96,7 @@ def compare(names: Sequence[str]) -> None:
         try:
             report = json.loads(file.read_text(encoding="utf-8"))
             runs.append(comparison.Measured(name, config.to_dict(), report))
+            comparison.compare(runs[-1:])  # has it all that is compared?
         except FileNotFoundError as error:
             raise UserError(
                 f"{name} is not measured yet: python -m experiments.evaluate --workdir={name}"

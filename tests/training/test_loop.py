@@ -3,8 +3,10 @@ import fcntl
 import itertools
 import json
 import logging
+import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import jax
@@ -12,10 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dac.covers.conditions import Album
 from dac.covers.dataset import CoverDataset, find_dataset
 from dac.errors import UserError
 from dac.run.checkpoint import Checkpoints, all_finite
 from dac.run.workdir import claim_workdir, write_run
+from dac.sampling import load_run
 from dac.training import loop, monitor, progress
 from dac.training.checks import check_config
 from dac.training.monitor import TIMING
@@ -69,6 +73,38 @@ def test_training_compiles_once_per_resolution_and_writes_all_outputs(
     # Training a completed run again changes nothing.
     train(config, tmp_path, dataset)
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == len(ticks)
+
+
+def test_covers_are_measured_and_the_best_checkpoint_is_kept(config, tmp_path, dataset):
+    """Also if the run is stopped after a measurement and resumed."""
+    config.eval_every_kimg = 0.064
+    scores = {64: 1.0, 128: 5.0, 192: 2.0, 256: 3.0, 320: 4.0}
+
+    def run(workdir, stop_at=None):
+        def evaluate(run):
+            if run.images_seen == stop_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+            covers = run.sample([Album()] * 2, seed=0)
+            score = scores[run.images_seen]
+            return {"brightness": float(covers.mean()), "score": score}, score
+
+        return loop.train(config, workdir, dataset, jax.devices()[:1], evaluate)
+
+    assert run(tmp_path / "whole") is None
+    assert run(tmp_path / "resumed", stop_at=192) == signal.SIGTERM
+    assert load_run(tmp_path / "resumed", checkpoint="best").images_seen == 128
+    assert run(tmp_path / "resumed") is None
+    files = [(tmp_path / name / "evaluations.jsonl").read_text() for name in ("whole", "resumed")]
+    assert files[0] == files[1]
+    lines = [json.loads(line) for line in files[0].splitlines()]
+    assert [(line["images_seen"], line["score"]) for line in lines] == [*scores.items()]
+    assert [line["resolution"] for line in lines] == [4, 4, 8, 8, 8]
+    for name in ("whole", "resumed"):
+        best, last = (load_run(tmp_path / name, checkpoint=c) for c in ("best", "latest"))
+        assert (best.images_seen, last.images_seen) == (128, 320)
+        assert load_run(tmp_path / name, checkpoint=128).images_seen == 128
+    with pytest.raises(UserError, match="no checkpoint 64; it has 128,"):
+        load_run(tmp_path / "whole", checkpoint=64)
 
 
 def test_nan_stops_training_and_is_not_saved(config, tmp_path, dataset):
