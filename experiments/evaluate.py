@@ -9,12 +9,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from absl import flags
 
 from dac import sampling
-from dac.covers.dataset import HELD_OUT, CoverDataset
+from dac.covers.dataset import HELD_OUT, TRAINING, CoverDataset
 from dac.errors import UserError
 from dac.files import write_bytes, write_text
 from dac.metrics.evaluate import Evaluation, evaluate
@@ -57,13 +58,12 @@ def main(names: Sequence[str]) -> None:
         raise UserError("--workdir is missing: which run? Or --compare with several")
     if FLAGS.export_features and not FLAGS.export_features.endswith(".npz"):
         raise UserError(f"--export_features={FLAGS.export_features} must end in .npz")
-    from experiments.report import page  # the metrics extra
-
+    page = import_page()
     workdir = Path(FLAGS.workdir)
     run = sampling.load_run(workdir, lambda text: say(f"warning: {text}"), FLAGS.checkpoint)
     path = data.open_dataset(run.config.dataset, run.config.resolution, dataset_of_run(workdir))
     # Covers are read from disk; what is computed from them is cached.
-    training, held_out = (CoverDataset(path, 0.0, split) for split in ("train", HELD_OUT))
+    training, held_out = (CoverDataset(path, 0.0, split) for split in (TRAINING, HELD_OUT))
     extractor = load_extractor(FLAGS.features, FLAGS.inception_weights)
     cache = cli.cache_folder() / "features"
     measured = evaluate(run, training, held_out, extractor, cache, FLAGS.samples, FLAGS.seed, say)
@@ -76,6 +76,21 @@ def main(names: Sequence[str]) -> None:
     print(f"\nreport: {workdir / page.FILE}")
 
 
+def import_page() -> ModuleType:
+    """Returns the module that writes pages, which needs the metrics extra.
+
+    Raises:
+      UserError: the extra is not installed.
+    """
+    try:
+        from experiments.report import page
+    except ImportError as error:
+        raise UserError(
+            f"measuring needs {error.name}, which comes with: pip install -e '.[metrics]'"
+        ) from error
+    return page
+
+
 def export(measured: Evaluation, path: Path) -> None:
     """Writes the features, an array `[N, F]` float32 for each set of covers."""
     content = io.BytesIO()
@@ -85,8 +100,7 @@ def export(measured: Evaluation, path: Path) -> None:
 
 def compare(names: Sequence[str]) -> None:
     """Prints a table of runs that were measured, and writes it as a page."""
-    from experiments.report import page
-
+    page = import_page()
     if len(names) < 2:
         raise UserError("--compare takes two run directories or more: --compare runs/A runs/B")
     runs = []

@@ -12,6 +12,7 @@ from dac.errors import UserError
 from dac.files import write_text
 
 RUN_FILE = "run.json"
+FIGURES_FILE = "evaluations.jsonl"  # what was measured in training
 
 
 def claim_workdir(

@@ -22,11 +22,11 @@ from dac.covers.images import encode_png, save_animation
 from dac.errors import UserError
 from dac.files import write_bytes, write_text
 from dac.run.schedule import Phase
+from dac.run.workdir import FIGURES_FILE
 from dac.sampling import Run
 from dac.training.plan import Program
 from dac.training.tensorboard import Board
 
-FIGURES_FILE = "evaluations.jsonl"
 MAX_FRAMES = 120  # in progress.gif
 # What of `metrics.jsonl` depends on the speed and the memory of the machine.
 TIMING = ("images_per_second", "training_seconds", "data_wait", "memory_gib")

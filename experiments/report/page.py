@@ -11,8 +11,8 @@ from PIL import Image
 from dac.covers.images import encode_png, grid
 from dac.files import write_text
 from dac.metrics.evaluate import Evaluation
+from dac.run.workdir import FIGURES_FILE
 from dac.sampling import Run
-from dac.training.monitor import FIGURES_FILE
 from experiments.report import curves, tables
 from experiments.report.comparison import Comparison
 

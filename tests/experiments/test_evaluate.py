@@ -189,7 +189,7 @@ def test_a_training_is_measured_by_the_figure_of_its_config(datasets, monkeypatc
         evaluation.in_training(config, path)(None)
 
 
-def test_bad_input_is_reported(measured, datasets, data_dir, tmp_path, command):
+def test_bad_input_is_reported(measured, datasets, data_dir, tmp_path, command, monkeypatch):
     workdir, _ = measured
     run = {"workdir": str(workdir), "data_dir": str(datasets), "samples": 100}
     bad = tmp_path / "weights.pth"
@@ -211,6 +211,10 @@ def test_bad_input_is_reported(measured, datasets, data_dir, tmp_path, command):
         assert "\n" not in str(error.value)
     with pytest.raises(UserError, match=r"did you mean --workdir=runs/a\?"):
         command("runs/a", **run)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "experiments.report.page", None)
+        with pytest.raises(UserError, match=re.escape("pip install -e '.[metrics]'")):
+            command(**run)
     unmeasured = save_run(tmp_path / "unmeasured", datasets)
     for names, message in (
         ([str(workdir)], "takes two run directories or more"),
