@@ -14,30 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from dac.covers.conditions import Album, encode
+from dac.covers.conditions import Album
 from dac.covers.dataset import CoverDataset
 from dac.errors import UserError
-from dac.metrics import adherence, groups
+from dac.metrics import groups
 from dac.metrics.copies import Copies, find_copies
 from dac.metrics.covers import FILTER, Covers, draw_covers, read_covers
 from dac.metrics.distances import KID_SUBSETS, frechet_distance, kernel_distance, mean_distance
 from dac.metrics.features.extractor import Extractor
+from dac.metrics.fields import LEAST_PER_GENRE, Fields, read_genres, train_genre_probe
 from dac.metrics.manifold import Manifold, manifold
-from dac.metrics.probe import Probe, train_probe
 from dac.sampling import Run
 
 LEAST_SAMPLES = 100
-MOST_BY_FIELD = 2000  # covers drawn by one field, unless there are very many genres
 LEAST_OF_GROUP = 100  # covers of a genre or a decade, generated and real, to measure it alone
 SUBSETS_OF_GROUP = 20  # for the kernel distance
-LEAST_KNOWN = 50  # real covers of which a field is known, to read it from others
-LEAST_PER_GENRE = 10  # covers of a genre, to compare it with other genres
 # Of the real covers' diversity. A generator that makes one cover for each genre has nearly none.
 DIVERSE, COLLAPSED = 0.6, 0.25
-
-# What is read from covers that were asked for by a field. An artist or a title can't be seen on a
-# cover, but albums of an artist lean to a genre.
-SEEN_AS = {"genres": "genres", "year": "year", "artist": "genres", "title": "genres"}
 
 Say = Callable[[str], None]
 
@@ -125,36 +118,14 @@ def evaluate(
     }
     features = {"like_real": drawn.features, "training": real.features}
     features["held_out"] = unseen.features
-    probes = {}
+    fields = Fields(run, extractor, drawn, real, unseen, samples, seed, say)
     for field in run.fields:
-        seen = SEEN_AS[field]
-        if seen not in probes:
-            probes[seen] = _train_probe(seen, real, len(run.genres))
-        asked = _albums_by(run, field, real.albums, samples, seed)
-        if probes[seen] is None or not asked:
-            report["conditions"][field] = {
-                "skipped": f"fewer than {LEAST_KNOWN} real covers have a known {seen}"
-            }
-            continue
-        say(f"drawing {len(asked):,} covers by {field} alone ...")
-        by_field = draw_covers(run, [_only(field, a) for a in asked], seed, extractor)
-        features[f"by_{field}"] = by_field.features
-        wanted = dataclasses.replace(by_field, albums=asked)
-        sets = {"generated": wanted, "real": unseen}
-        if field == "genres":
-            sets["like_real"] = drawn
-            report["diversity"] = diversity(wanted, real)
-            report["between_genres"] = between_genres(wanted, drawn, real, unseen, len(run.genres))
-        report["conditions"][field] = {
-            name: measured
-            for name, covers in sets.items()
-            if (measured := _read(seen, probes[seen], covers, run.genres, seed)) is not None
-        }
-        shuffled = np.random.default_rng(seed).permutation(len(asked))
-        relabelled = dataclasses.replace(by_field, albums=[asked[i] for i in shuffled])
-        report["conditions"][field]["relabelled"] = _read(
-            seen, probes[seen], relabelled, run.genres, seed
-        )
+        report["conditions"][field], by_field = fields.measure(field)
+        if by_field is not None:
+            features[f"by_{field}"] = by_field.features
+        if field == "genres" and by_field is not None:
+            report["diversity"] = diversity(by_field, real)
+            report["between_genres"] = fields.between_genres(by_field)
     return Evaluation(report, features, _pairs(run, drawn, training, real, copies, seed))
 
 
@@ -187,10 +158,10 @@ def quick_figures(
         unseen = read_covers(held_out, run.resolution, extractor, cache)
         against = figures(names, drawn.features, unseen.features)
         found |= {f"held_out_{name}": against[name] for name in names}
-    probe = _train_probe("genres", real, len(run.genres)) if "genres" in run.fields else None
-    read = probe and _read("genres", probe, drawn, run.genres, 0)
-    if read:
-        found["genre_auc"] = read["auc"]
+    if "genres" in run.fields and (probe := train_genre_probe(real, len(run.genres))):
+        read = read_genres(probe, drawn, run.genres)
+        if read:
+            found["genre_auc"] = read["auc"]
     del found["generated"], found["real"]
     return found
 
@@ -263,71 +234,6 @@ def _diversity_verdict(ratio: float, count: int) -> str:
     return f"covers {within} differ about as much as real ones"
 
 
-def between_genres(
-    by_genre: Covers, like_real: Covers, real: Covers, unseen: Covers, num_genres: int
-) -> dict[str, Any] | None:
-    """Returns how much of the variance lies between genres, beside the real share, and the slope.
-
-    In pixels and in features. None if fewer than two genres have enough covers.
-    """
-    sets = {"generated": by_genre, "real": real, "held_out": unseen, "like_real": like_real}
-    of = {name: covers.only_genre() for name, covers in sets.items()}
-    counts = [
-        np.bincount(of[n][of[n] >= 0], minlength=num_genres)
-        for n in ("generated", "real", "held_out")
-    ]
-    (common,) = np.nonzero(np.min(counts, axis=0) >= LEAST_PER_GENRE)
-    if len(common) < 2:
-        return None
-    result = {"genres": len(common)}
-    for space in ("pixels", "features"):
-        found = {
-            name: groups.moments([getattr(covers, space)], of[name], num_genres)
-            for name, covers in sets.items()
-        }
-        result[space] = {
-            "generated": found["generated"].between_share(common),
-            "real": found["real"].between_share(common),
-            "slope": groups.slope(found["generated"], found["real"], found["held_out"], common),
-        }
-    return result
-
-
-def _train_probe(seen: str, real: Covers, num_genres: int) -> Probe | None:
-    """Returns a probe for genres or the year, or None if it is known for too few covers."""
-    known = np.array([bool(getattr(album, seen)) for album in real.albums])
-    if known.sum() < LEAST_KNOWN:
-        return None
-    taught = real.chosen(known)
-    if seen == "year":
-        targets = np.array([[album.year] for album in taught.albums])
-    else:
-        targets = encode(taught.albums, ["genres"], num_genres)["genres"]
-    return train_probe(taught.features, targets)
-
-
-def _read(
-    seen: str, probe: Probe, covers: Covers, genres: Sequence[str], seed: int
-) -> dict[str, Any] | None:
-    """Returns how well a probe reads what covers were asked for, or None if there are too few."""
-    known = np.array([bool(getattr(album, seen)) for album in covers.albums])
-    if known.sum() < LEAST_PER_GENRE:
-        return None
-    covers = covers.chosen(known)
-    scores = probe(covers.features)
-    if seen == "year":
-        asked = [album.year for album in covers.albums]
-        measured = adherence.year_adherence(scores[:, 0], np.array(asked))
-        values = dataclasses.asdict(measured)
-    else:
-        measured = adherence.genre_adherence(scores, covers.genres(len(genres)), seed)
-        if measured is None:
-            return None
-        values = dataclasses.asdict(measured)
-        values["by_genre"] = {genres[g]: area for g, area in measured.by_genre.items()}
-    return {"covers": len(covers), **values, "shown": measured.shown, "verdict": measured.verdict}
-
-
 def _like(run: Run, albums: Sequence[Album], count: int, seed: int) -> list[Album]:
     """Returns albums to ask for, in the proportions of real ones."""
     chosen = np.random.default_rng(seed).permutation(len(albums))
@@ -335,26 +241,6 @@ def _like(run: Run, albums: Sequence[Album], count: int, seed: int) -> list[Albu
         Album(**{f: getattr(album, f) for f in run.fields if getattr(album, f)}) for album in albums
     ]
     return [described[i] for i in np.resize(chosen, count)]
-
-
-def _albums_by(
-    run: Run, field: str, albums: Sequence[Album], samples: int, seed: int
-) -> list[Album]:
-    """Returns albums to ask for by one field; names come with the genres of their albums."""
-    count, random = min(samples, MOST_BY_FIELD), np.random.default_rng(seed)
-    if field == "genres":
-        # Each genre gets enough covers to be tested, or as many as there may be in all.
-        count = min(max(count, LEAST_PER_GENRE * len(run.genres)), samples)
-        order = random.permutation(len(run.genres))
-        return [Album(genres={int(order[i % len(order)]): 1.0}) for i in range(count)]
-    if field == "year":
-        return [Album(year=round(year)) for year in np.linspace(*run.years, count)]
-    named = [album for album in albums if getattr(album, field) and album.genres]
-    return [named[i] for i in np.resize(random.permutation(len(named)), count)] if named else []
-
-
-def _only(field: str, album: Album) -> Album:
-    return Album(**{field: getattr(album, field)})
 
 
 def _genre_groups(run: Run) -> Callable[[Covers], Mapping[str, np.ndarray]]:

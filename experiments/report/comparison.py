@@ -97,15 +97,16 @@ def figures_of(report: dict[str, Any]) -> dict[str, float]:
 
 def as_text(comparison: Comparison) -> str:
     """Returns the comparison as text; the figures are rows, so that it fits a terminal."""
-    parts = [tables.aligned(_turned(comparison.rows))]
+    parts = [tables.aligned(turned(comparison.rows))]
     if comparison.seeds:
-        parts.append(tables.aligned(_turned(comparison.seeds)))
+        parts.append(tables.aligned(turned(comparison.seeds)))
     if len(comparison.differing) > 1:
         parts.append(tables.aligned(comparison.differing))
     return "\n\n".join(parts + [f"warning: {text}" for text in comparison.warnings])
 
 
-def _turned(rows: list[list[str]]) -> list[list[str]]:
+def turned(rows: list[list[str]]) -> list[list[str]]:
+    """Returns a table with rows and columns exchanged: there are more figures than runs."""
     return [list(column) for column in zip(*rows, strict=True)]
 
 

@@ -14,7 +14,7 @@ from dac.metrics.evaluate import Evaluation
 from dac.run.workdir import FIGURES_FILE
 from dac.sampling import Run
 from experiments.report import curves, tables
-from experiments.report.comparison import Comparison
+from experiments.report.comparison import Comparison, turned
 
 FILE = "report.html"
 CELL = 96  # pixels of a cover in the pairs
@@ -72,7 +72,11 @@ def write(workdir: Path, run: Run, measured: Evaluation, samples: Image.Image) -
 
 def write_comparison(path: Path, comparison: Comparison) -> None:
     """Writes a comparison of runs as a page."""
-    text = _TEMPLATES.get_template("comparison.html").render(comparison=comparison)
+    text = _TEMPLATES.get_template("comparison.html").render(
+        comparison=comparison,
+        figures=turned(comparison.rows),
+        seeds=comparison.seeds and turned(comparison.seeds),
+    )
     write_text(path, text)
 
 

@@ -21,7 +21,7 @@ from dac.run.workdir import claim_workdir, write_run
 from dac.training.state import init_state
 from data_pipeline import held_out
 from data_pipeline.demo_covers.demo_covers_dataset_builder import DemoCovers
-from experiments import evaluate, evaluation
+from experiments import evaluate, evaluation, report
 from experiments.report import comparison, page
 from tests.conftest import ONE_DEVICE, small_config
 
@@ -212,6 +212,7 @@ def test_bad_input_is_reported(measured, datasets, data_dir, tmp_path, command, 
     with pytest.raises(UserError, match=r"did you mean --workdir=runs/a\?"):
         command("runs/a", **run)
     with monkeypatch.context() as patch:
+        patch.delattr(report, "page")
         patch.setitem(sys.modules, "experiments.report.page", None)
         with pytest.raises(UserError, match=re.escape("pip install -e '.[metrics]'")):
             command(**run)
