@@ -5,15 +5,14 @@ and `tfds build` loads the builder under a name that they cannot import.
 """
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
 from etils import epath
 
-from dac.covers.dataset import HELD_OUT
 from data_pipeline.examples import SKIPPED_FILE, Made, make_example
 from data_pipeline.folder import CoverRecord, Skipped, read_folder
-from data_pipeline.held_out import HeldOut
 
 UPSCALED_FILE = "upscaled.txt"
 
@@ -30,8 +29,8 @@ class MakeExamples(beam.PTransform):
         folder: str | os.PathLike[str],
         size: int,
         out: epath.Path,
-        held_out: HeldOut,
         split: str,
+        is_of: Callable[[CoverRecord | Skipped], bool],
     ):
         """Prepares the transform.
 
@@ -39,12 +38,12 @@ class MakeExamples(beam.PTransform):
           folder: the collection, on a file system that all workers share.
           size: the side of the square pictures in pixels.
           out: the folder for the two files, also shared.
-          held_out: what the split `HELD_OUT` has.
-          split: `TRAINING` or `HELD_OUT`.
+          split: name of the split.
+          is_of: whether a line is of the split.
         """
         super().__init__()
         self._folder, self._size, self._out = os.fspath(folder), size, out
-        self._held_out, self._split = held_out, split
+        self._split, self._is_of = split, is_of
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[tuple[str, dict[str, Any]]]:
         """Adds the transform to a pipeline."""
@@ -52,7 +51,7 @@ class MakeExamples(beam.PTransform):
             begin
             | beam.Create([self._folder])
             | "Read" >> beam.FlatMap(read_folder)  # One worker, to drop duplicates.
-            | beam.Filter(_is_of, self._held_out, self._split)
+            | beam.Filter(self._is_of)
             | beam.Reshuffle()
             | "Make" >> beam.Map(make_example, self._size)
         )
@@ -72,10 +71,6 @@ class MakeExamples(beam.PTransform):
             >> beam.Map(_write_count, self._out / f"{self._split}-{UPSCALED_FILE}")
         )
         return made | "Keyed" >> beam.FlatMap(_keyed)
-
-
-def _is_of(line: CoverRecord | Skipped, held_out: HeldOut, split: str) -> bool:
-    return (line in held_out) == (split == HELD_OUT)
 
 
 def _is_upscaled(made: Made) -> bool:

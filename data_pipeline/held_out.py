@@ -38,6 +38,10 @@ class HeldOut:
         key = _key(line)
         return _place(self.same.get(key, key)) < self.share
 
+    def is_of(self, line: CoverRecord | Skipped, held: bool) -> bool:
+        """Returns whether a line is of the held-out covers, or of the others if not `held`."""
+        return (line in self) == held
+
 
 def choose_held_out(records: Iterable[CoverRecord], doubles: Iterable[CoverRecord]) -> HeldOut:
     """Returns what a collection holds out.

@@ -15,7 +15,8 @@ from dac.training.checks import check_config
 from dac.training.dry_run import dry_run
 from dac.training.loop import train
 from data_pipeline.cli import INTERRUPTED
-from experiments import cli, configs, data, evaluation, processes
+from experiments import cli, configs, data, processes
+from experiments.training_figures import evaluate_in_training
 
 FLAGS = flags.FLAGS
 
@@ -49,7 +50,7 @@ def main() -> int:
             return 0
         if first:
             print(f"dataset: {path}\nrun directory: {workdir}", file=sys.stderr, flush=True)
-        stopped = train(config, workdir, dataset, evaluate=evaluation.in_training(config, path))
+        stopped = train(config, workdir, dataset, evaluate=evaluate_in_training(config, path))
         if stopped:
             return INTERRUPTED if stopped == signal.SIGINT else 0
         if first:

@@ -32,8 +32,6 @@ SUBSETS_OF_GROUP = 20  # for the kernel distance
 # Of the real covers' diversity. A generator that makes one cover for each genre has nearly none.
 DIVERSE, COLLAPSED = 0.6, 0.25
 
-Say = Callable[[str], None]
-
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -58,7 +56,7 @@ def evaluate(
     cache: Path,
     samples: int = 10_000,
     seed: int = 0,
-    say: Say = lambda text: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """Measures a run.
 
@@ -107,8 +105,10 @@ def evaluate(
             "real_halves": figures(names, real.features[0::2], real.features[1::2]),
             "real_held_out": figures(names, unseen.features, real.features),
         },
-        "by_genre": _by_group(names, drawn, real, _genre_groups(run)),
-        "by_decade": _by_group(names, drawn, real, _decade_groups(run)),
+        **{
+            name: _by_group(names, drawn, real, groups_of(run, drawn), groups_of(run, real))
+            for name, groups_of in (("by_genre", _genre_groups), ("by_decade", _decade_groups))
+        },
         "conditions": {},
         "diversity": diversity(drawn, real),
         "copies": {
@@ -243,42 +243,37 @@ def _like(run: Run, albums: Sequence[Album], count: int, seed: int) -> list[Albu
     return [described[i] for i in np.resize(chosen, count)]
 
 
-def _genre_groups(run: Run) -> Callable[[Covers], Mapping[str, np.ndarray]]:
-    def split(covers):
-        member = covers.genres(len(run.genres)).T
-        return dict(zip(run.genres, member, strict=True)) if "genres" in run.fields else {}
+def _genre_groups(run: Run, covers: Covers) -> dict[str, np.ndarray]:
+    """Returns which covers have each genre."""
+    if "genres" not in run.fields:
+        return {}
+    return dict(zip(run.genres, covers.genres(len(run.genres)).T, strict=True))
 
-    return split
 
-
-def _decade_groups(run: Run) -> Callable[[Covers], Mapping[str, np.ndarray]]:
-    def split(covers):
-        if "year" not in run.fields:
-            return {}
-        decades = np.array([(album.year or 0) // 10 * 10 for album in covers.albums])
-        return {f"{d}s": decades == d for d in np.unique(decades[decades > 0])}
-
-    return split
+def _decade_groups(run: Run, covers: Covers) -> dict[str, np.ndarray]:
+    """Returns which covers are of each decade."""
+    if "year" not in run.fields:
+        return {}
+    decades = np.array([(album.year or 0) // 10 * 10 for album in covers.albums])
+    return {f"{d}s": decades == d for d in np.unique(decades[decades > 0])}
 
 
 def _by_group(
     names: tuple[str, str],
     drawn: Covers,
     real: Covers,
-    split: Callable[[Covers], Mapping[str, np.ndarray]],
+    of_drawn: Mapping[str, np.ndarray],
+    of_real: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
     """Returns the figures of each group that has enough covers, generated and real."""
-    measured, of_real = {}, split(real)
-    for name, which in split(drawn).items():
-        theirs = of_real.get(name, np.zeros(len(real), bool))
-        if min(which.sum(), theirs.sum()) >= LEAST_OF_GROUP:
-            features = real.features[theirs]
+    measured = {}
+    for name in of_drawn.keys() & of_real.keys():
+        generated, features = drawn.features[of_drawn[name]], real.features[of_real[name]]
+        if min(len(generated), len(features)) >= LEAST_OF_GROUP:
             halves = figures(names, features[0::2], features[1::2], SUBSETS_OF_GROUP)
-            measured[name] = {
-                **figures(names, drawn.features[which], features, SUBSETS_OF_GROUP),
-                "real_halves": halves,
-            }
-    return measured
+            measured[name] = figures(names, generated, features, SUBSETS_OF_GROUP)
+            measured[name]["real_halves"] = halves
+    return dict(sorted(measured.items()))
 
 
 def _pairs(

@@ -112,9 +112,10 @@ def train(
             if evaluate and (done or crossed(before, clock, config.eval_every_kimg)):
                 progress.report()
                 with monitor.paused():
-                    score = monitor.add_figures(
-                        clock, evaluate, current_run(config, dataset, progress)
-                    )
+                    score = 0.0  # only the process that reports measures
+                    if writes:
+                        figures, score = evaluate(current_run(config, dataset, progress))
+                        monitor.add_figures(phase, clock, figures)
             progress.reports_done()
             measured = score is not None
             if done or stopping or measured or crossed(before, clock, config.checkpoint_kimg):

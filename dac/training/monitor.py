@@ -23,7 +23,6 @@ from dac.errors import UserError
 from dac.files import write_bytes, write_text
 from dac.run.schedule import Phase
 from dac.run.workdir import FIGURES_FILE
-from dac.sampling import Run
 from dac.training.plan import Program
 from dac.training.tensorboard import Board
 
@@ -191,26 +190,14 @@ class Monitor:
         if not self._bar:
             print(f"{status}  {losses}", file=sys.stderr, flush=True)
 
-    def add_figures(
-        self,
-        images_seen: int,
-        evaluate: Callable[[Run], tuple[dict[str, float], float]],
-        run: Run,
-    ) -> float:
-        """Measures a run, reports the figures, and returns its score.
-
-        Of several processes only the one that reports measures; the score of others is 0.
-        """
-        if not self._writes:
-            return 0.0
-        figures, score = evaluate(run)
+    def add_figures(self, phase: Phase, images_seen: int, figures: dict[str, float]) -> None:
+        """Reports what was measured of the covers at a moment of the clock."""
         with (self._workdir / FIGURES_FILE).open("a", encoding="utf-8") as file:
-            line = {"images_seen": images_seen, "resolution": run.resolution} | figures
+            line = {"images_seen": images_seen, "resolution": phase.resolution} | figures
             file.write(json.dumps(line) + "\n")
         self._board.add_scalars(images_seen, figures)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
         self.say(f"{images_seen / 1000:.1f} kimg: {shown}")
-        return score
 
     def add_grid(self, images_seen: int, picture: Image.Image) -> None:
         """Writes a sample grid to `samples/<images seen>.png` and TensorBoard, in the background.

@@ -5,9 +5,10 @@
 `--beam_pipeline_options`, Beam builds the same dataset.
 """
 
+import functools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from absl import logging
 from dac.covers.dataset import HELD_OUT, TRAINING, VERSION, cover_features, finish_dataset
 from data_pipeline.examples import SKIPPED_FILE, make_example, make_examples
 from data_pipeline.folder import CONVENTION, CoverRecord, Skipped, read_folder
-from data_pipeline.held_out import HeldOut, choose_held_out
+from data_pipeline.held_out import choose_held_out
 
 SIZES = (64, 128, 256, 512)
 
@@ -107,22 +108,26 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
         names = {genre for record in _records(folder) for genre in record.genres}
         self.info.features["genres"].feature.names = sorted(names)
         held_out = choose_held_out(_records(folder), _records(folder))
-        splits = (TRAINING, HELD_OUT) if held_out.share else (TRAINING,)
+        splits = {TRAINING: functools.partial(held_out.is_of, held=False)}
+        if held_out.share:
+            splits[HELD_OUT] = functools.partial(held_out.is_of, held=True)
         if not self._by_beam:
-            return {split: self._generate_examples(folder, held_out, split) for split in splits}
+            return {
+                split: self._generate_examples(folder, split, is_of)
+                for split, is_of in splits.items()
+            }
         from data_pipeline.beam import MakeExamples  # Optional dependency.
 
         return {
-            split: MakeExamples(folder, self._size, self.data_path, held_out, split)
-            for split in splits
+            split: MakeExamples(folder, self._size, self.data_path, split, is_of)
+            for split, is_of in splits.items()
         }
 
     def _generate_examples(
-        self, folder: Path, held_out: HeldOut, split: str
+        self, folder: Path, split: str, is_of: Callable[[CoverRecord | Skipped], bool]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yields usable covers by album id; lists skipped ones and counts upscaled ones."""
-        wanted = split == HELD_OUT
-        lines = (line for line in read_folder(folder) if (line in held_out) == wanted)
+        lines = filter(is_of, read_folder(folder))
         with (self.data_path / f"{split}-{SKIPPED_FILE}").open("w") as skipped:
             for made in make_examples(lines, self._size):
                 if isinstance(made, Skipped):

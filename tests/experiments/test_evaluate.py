@@ -21,7 +21,7 @@ from dac.run.workdir import claim_workdir, write_run
 from dac.training.state import init_state
 from data_pipeline import held_out
 from data_pipeline.demo_covers.demo_covers_dataset_builder import DemoCovers
-from experiments import evaluate, evaluation, report
+from experiments import evaluate, report, training_figures
 from experiments.report import comparison, page
 from tests.conftest import ONE_DEVICE, small_config
 
@@ -174,19 +174,19 @@ def test_runs_measured_in_different_ways_are_not_compared_silently(measured):
 def test_a_training_is_measured_by_the_figure_of_its_config(datasets, monkeypatch):
     config = small_config()
     path = find_dataset(datasets, "demo_covers", 8)
-    assert evaluation.in_training(config, path) is None
+    assert training_figures.evaluate_in_training(config, path) is None
     config.eval_every_kimg = 1.0
     config.eval_figure = "fid"
     with pytest.raises(UserError, match="it must be one of fd_efficientnet_lite0, "):
-        evaluation.in_training(config, path)
+        training_figures.evaluate_in_training(config, path)
     measured = {"held_out_fd_efficientnet_lite0": 20.0, "coverage": 0.3}
-    monkeypatch.setattr(evaluation, "quick_figures", lambda *_: measured)
+    monkeypatch.setattr(training_figures, "quick_figures", lambda *_: measured)
     for figure, score in (("held_out_fd_efficientnet_lite0", -20.0), ("coverage", 0.3)):
         config.eval_figure = figure
-        assert evaluation.in_training(config, path)(None) == (measured, score)
+        assert training_figures.evaluate_in_training(config, path)(None) == (measured, score)
     config.eval_figure = "genre_auc"
     with pytest.raises(UserError, match="can't be measured with"):
-        evaluation.in_training(config, path)(None)
+        training_figures.evaluate_in_training(config, path)(None)
 
 
 def test_bad_input_is_reported(measured, datasets, data_dir, tmp_path, command, monkeypatch):

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import jax
 import ml_collections
 
 from dac.covers.dataset import HELD_OUT, CoverDataset
@@ -17,7 +16,7 @@ FEATURES = "efficientnet_lite0"
 LOWER_IS_BETTER = ("fd", "kd", "held_out_fd", "held_out_kd")
 
 
-def in_training(config: ml_collections.ConfigDict, path: Path) -> Evaluate | None:
+def evaluate_in_training(config: ml_collections.ConfigDict, path: Path) -> Evaluate | None:
     """Returns what measures a run while it trains, or None if the config wants no measuring.
 
     Args:
@@ -34,8 +33,6 @@ def in_training(config: ml_collections.ConfigDict, path: Path) -> Evaluate | Non
         raise UserError(
             f"config.eval_figure is {config.eval_figure!r}; it must be one of {', '.join(known)}"
         )
-    if jax.process_index() > 0:  # the first process measures
-        return lambda run: ({}, 0.0)
     extractor = load_extractor(FEATURES)
     # Read from disk; what is computed from the covers is cached.
     training = CoverDataset(path, 0.0)
