@@ -29,7 +29,7 @@ class GenreAdherence:
       top1: share of the covers whose highest score is that of a genre asked for.
       z: `auc` less its mean, in standard deviations, when requests are shuffled among the covers.
       p: share of the permutations of the genres' names with as high an `auc`. The covers of a genre
-        move together, so a generator that makes something of its own of each genre often passes the
+        move together, so a generator that makes something of its own of each genre may pass the
         shuffling of covers; only one of many namings would fit by chance.
     """
 
