@@ -19,6 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.dataset = "album_covers"
     config.dataset_memory_gib = 8.0  # larger datasets are read from disk
     config.augment = "none"  # or "diffaugment", or "auto": DiffAugment below 30,000 covers
+    config.augment_resolution = 32  # from this one on
 
     # Networks.
     config.gan = "progan"  # or "wgan_gp", "dcgan"
@@ -31,12 +32,14 @@ def get_config() -> ml_collections.ConfigDict:
     # Conditions: any of "genres", "year", "artist", "title".
     config.conditions = ()
     config.condition_drop_rate = 0.1  # probability of hiding a field in training
-    config.condition_ramp_kimg = 0.0  # conditions ramp up to full weight; 0: no ramp
+    config.condition_scale = 1.0  # root mean square of what the generator sees of them
+    config.class_loss_weight = 0.0  # of the classes that the critic reads off covers; 0: none
 
     # Schedule by resolution: the official code's config.py for one GPU. Its default is 600 kimg per
     # phase; the paper used 800.
     config.batch_sizes = (128, 128, 128, 64, 32, 16, 8, 4, 4)
     config.learning_rates = (1e-3,) * 8 + (1.5e-3,)
+    config.learning_rate_end = 1.0  # factor at the end of the run, along a cosine; 1: constant
     config.fade_kimg = (0.0,) + (600.0,) * 8  # 4x4 has no fade-in
     config.stable_kimg = (600.0,) * 9
     config.n_critic = 1  # critic updates per generator update, each on its own batch
@@ -45,7 +48,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.loss = "wgan_gp"  # or "non_saturating", "rpgan_r1r2"
     config.gradient_penalty_weight = 10.0  # for wgan_gp
     config.drift_weight = 1e-3  # for wgan_gp
-    config.r1_r2_gamma = 10.0  # for rpgan_r1r2
+    config.r1_r2_gammas = (0.06, 0.12, 0.25, 0.5, 1.0, 4.0, 16.0, 64.0, 256.0)  # for rpgan_r1r2
+    config.r1_r2_gamma_end = 1.0  # factor at the end of the run, along a cosine; 1: constant
     config.penalty_interval = 1  # for rpgan_r1r2: R1 and R2 at every k-th critic update, times k
     config.adam_b1 = 0.0
     config.adam_b2 = 0.99

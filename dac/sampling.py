@@ -27,7 +27,7 @@ from dac.covers.images import grid
 from dac.errors import UserError
 from dac.run.checkpoint import FOLDER, Checkpoints
 from dac.run.players import Variables, draw_latents, gan_of, init_players, make_players
-from dac.run.schedule import condition_weight, phase_at, phases
+from dac.run.schedule import phase_at, phases
 from dac.run.workdir import read_run
 
 # Covers are drawn in batches of one size, so that a cover does not depend on how many are drawn.
@@ -43,8 +43,6 @@ class Run:
     Attributes:
       config: the config of the run.
       genres: the genre vocabulary.
-      fields: the fields of `dac.covers.conditions.FIELDS` that the run was trained on: those of the
-        config that at least one cover has.
       years: the first and the last year in training, or None if no cover has one.
       variables: of the generator: moving average of the parameters, and batch statistics.
       images_seen: the clock.
@@ -54,12 +52,16 @@ class Run:
 
     config: ml_collections.ConfigDict
     genres: tuple[str, ...]
-    fields: tuple[str, ...]
     years: tuple[int, int] | None
     variables: Variables
     images_seen: int
     resolution: int
     alpha: float
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of `dac.covers.conditions.FIELDS` that the run is conditioned on."""
+        return tuple(self.config.conditions)
 
     def album(
         self,
@@ -129,9 +131,7 @@ class Run:
                 *_networks(self.config),
                 self.variables,
                 fixed_latents(self.config, seed, part_numbers),
-                conditions_at(
-                    self.config, part + [Album()] * padding, len(self.genres), self.images_seen
-                ),
+                encode(part + [Album()] * padding, self.config.conditions, len(self.genres)),
                 self.resolution,
                 jnp.float32(self.alpha),
             )
@@ -176,7 +176,6 @@ def load_run(
     config, dataset = read_run(workdir)
     try:
         genres = tuple(dataset["genres"])
-        fields = tuple(f for f in config.conditions if f in dataset["fields"])
         years = None if dataset["years"] is None else tuple(dataset["years"])
         schedule = phases(config)
         shapes, _ = jax.eval_shape(lambda: init_players(config, len(genres)))
@@ -206,7 +205,6 @@ def load_run(
     return Run(
         config=config,
         genres=genres,
-        fields=fields,
         years=years,
         variables={"params": state.generator_ema, "batch_stats": state.generator_stats},
         images_seen=images_seen,
@@ -277,24 +275,6 @@ def fixed_latents(
     return draw_latents(config, keys)
 
 
-def conditions_at(
-    config: ml_collections.ConfigDict, albums: Sequence[Album], num_genres: int, images_seen: int
-) -> dict[str, np.ndarray]:
-    """Returns what the generator reads of albums at a moment of the clock.
-
-    Args:
-      config: the config of the run.
-      albums: B albums; their fields in `config.conditions` are read.
-      num_genres: size of the genre vocabulary.
-      images_seen: the clock, which sets the weight of the conditions while it is ramped up.
-    """
-    conditions = encode(albums, config.conditions, num_genres)
-    if conditions and config.condition_ramp_kimg:
-        weight = condition_weight(config, images_seen)
-        conditions["weight"] = np.full(len(albums), weight, np.float32)
-    return conditions
-
-
 def lower_draw(
     config: ml_collections.ConfigDict, variables: Variables, num_genres: int, resolution: int
 ) -> jax.stages.Lowered:
@@ -310,7 +290,7 @@ def lower_draw(
         *_networks(config),
         variables,
         jax.ShapeDtypeStruct((BATCH_SIZE, config.latent_size), jnp.float32),
-        conditions_at(config, [Album()] * BATCH_SIZE, num_genres, 0),
+        encode([Album()] * BATCH_SIZE, config.conditions, num_genres),
         resolution,
         jnp.float32(1.0),
     )

@@ -34,6 +34,7 @@ class Generator(nn.Module):
     fmap_base: int
     fmap_max: int
     dtype: jnp.dtype = jnp.float32
+    condition_scale: float = 1.0
 
     @nn.compact
     def __call__(self, latents: jax.Array, conditions: Conditions) -> jax.Array:
@@ -47,7 +48,7 @@ class Generator(nn.Module):
             return nn.relu(layers.batch_norm(x, name, _scales))
 
         maps = feature_maps(BASE_RESOLUTION, self.fmap_base, self.fmap_max)
-        x = join_conditions(latents, conditions)
+        x = join_conditions(latents, conditions, self.condition_scale)
         x = nn.Dense(16 * maps, use_bias=False, kernel_init=WEIGHTS, name="dense_4x4")(x)
         # Statistics over the batch only, so each position has its own: official code, gen.
         x = activate(x, "norm_4x4").reshape(-1, BASE_RESOLUTION, BASE_RESOLUTION, maps)
@@ -80,7 +81,7 @@ class Critic(nn.Module):
         x = x.astype(jnp.float32)
         output = nn.Dense(1, use_bias=False, kernel_init=WEIGHTS, name="output")
         logits = output(x.reshape(x.shape[0], -1))[:, 0]
-        return logits + project_conditions(x.mean(axis=(1, 2)), conditions)
+        return logits + project_conditions(x.sum(axis=(1, 2)), conditions)
 
 
 GAN = Gan(

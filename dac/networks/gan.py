@@ -17,8 +17,8 @@ class Gan:
     Both networks are Flax modules with four fields: `resolution`, the final side of the pictures
     in pixels, a power of two; `fmap_base` and `fmap_max`, which set the widths
     (`layers.feature_maps`); and `dtype`, in which convolutions are computed and activations are
-    kept between them. Parameters, dense layers, pictures and scores are float32. R below is the
-    resolution of the pictures.
+    kept between them. The generator has a fifth, `condition_scale` (`join_conditions`). Parameters,
+    dense layers, pictures and scores are float32. R below is the resolution of the pictures.
 
         generator(latents, conditions, *stage)  # [B, Z] -> [B, R, R, 3] float32
         critic(images, conditions, *stage)      # [B, R, R, 3] -> [B] float32, higher for real
@@ -27,6 +27,8 @@ class Gan:
     `conditions` is what `ConditionEmbedding` takes, empty for an unconditional network. `stage` is
     what the method of that name returns. A network with batch norm normalises by the batch where
     the collection `batch_stats` is mutable, as in training, and by its running averages elsewhere.
+    A critic tells how well it reads the conditions off the pictures where the collection
+    `class_loss` is mutable (`project_conditions`).
 
     Attributes:
       generator: class of the generator.

@@ -90,13 +90,14 @@ class Generator(nn.Module):
     fmap_base: int
     fmap_max: int
     dtype: jnp.dtype = jnp.float32
+    condition_scale: float = 1.0
 
     @nn.compact
     def __call__(
         self, latents: jax.Array, conditions: Conditions, resolution: int, alpha: jax.Array | float
     ) -> jax.Array:
         """Generates pictures; the output is linear."""
-        x = join_conditions(pixel_norm(latents), conditions)
+        x = join_conditions(pixel_norm(latents), conditions, self.condition_scale)
         maps = feature_maps(BASE_RESOLUTION, self.fmap_base, self.fmap_max)
         x = pixel_norm(leaky_relu(LatentsTo4x4(maps, name="dense_4x4")(x)))
         x = EqualizedConv(maps, dtype=self.dtype, name="conv_4x4")(x)

@@ -78,6 +78,7 @@ class Generator(nn.Module):
     fmap_base: int
     fmap_max: int
     dtype: jnp.dtype = jnp.float32
+    condition_scale: float = 1.0
 
     @nn.compact
     def __call__(self, latents: jax.Array, conditions: Conditions) -> jax.Array:
@@ -87,7 +88,7 @@ class Generator(nn.Module):
             return feature_maps(r, self.fmap_base, self.fmap_max)
 
         maps = width(BASE_RESOLUTION)
-        x = join_conditions(latents, conditions)
+        x = join_conditions(latents, conditions, self.condition_scale)
         x = nn.Dense(16 * maps, kernel_init=GLOROT, name="dense_4x4")(x)
         x = x.reshape(-1, BASE_RESOLUTION, BASE_RESOLUTION, maps)
         for r in resolutions(self.resolution)[1:]:
@@ -119,7 +120,7 @@ class Critic(nn.Module):
         x = x.astype(jnp.float32)
         output = nn.Dense(1, kernel_init=GLOROT, name="output")
         scores = output(x.reshape(x.shape[0], -1))[:, 0]
-        return scores + project_conditions(x.mean(axis=(1, 2)), conditions)
+        return scores + project_conditions(x.sum(axis=(1, 2)), conditions)
 
 
 GAN = Gan(generator=Generator, critic=Critic, least_resolution=8, critic_group=1)

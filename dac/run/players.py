@@ -26,7 +26,7 @@ def make_players(config: ml_collections.ConfigDict) -> tuple[nn.Module, nn.Modul
     gan = gan_of(config)
     dtype = jnp.bfloat16 if config.precision == "bf16" else jnp.float32
     options = (config.resolution, config.fmap_base, config.fmap_max, dtype)
-    return gan.generator(*options), gan.critic(*options)
+    return gan.generator(*options, config.condition_scale), gan.critic(*options)
 
 
 def init_players(config: ml_collections.ConfigDict, num_genres: int) -> tuple[Variables, Variables]:

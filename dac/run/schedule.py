@@ -26,6 +26,7 @@ class Phase:
     critic_group: int | None
     n_critic: int
     learning_rate: float
+    r1_r2_gamma: float
     start: int
     fade_end: int
     end: int
@@ -77,6 +78,7 @@ def phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
     for name, above_zero in (
         ("batch_sizes", True),
         ("learning_rates", True),
+        ("r1_r2_gammas", False),
         ("fade_kimg", False),
         ("stable_kimg", False),
     ):
@@ -112,6 +114,7 @@ def phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
             critic_group=gan.critic_group,
             n_critic=config.n_critic,
             learning_rate=config.learning_rates[i],
+            r1_r2_gamma=config.r1_r2_gammas[i],
             start=clock,
             fade_end=clock + fade,
             end=clock + fade + stable,
@@ -131,10 +134,15 @@ def phase_at(schedule: tuple[Phase, ...], images_seen: int) -> Phase:
     return next((phase for phase in schedule if images_seen < phase.end), schedule[-1])
 
 
-def condition_weight(config: ml_collections.ConfigDict, images_seen: jax.Array | int) -> jax.Array:
-    """Returns the weight of the conditions at a moment of the clock, in [0, 1]; float32.
+def annealed(end: float, images_seen: jax.Array, total: int) -> jax.Array:
+    """Returns a factor that falls from 1 to `end` along half a cosine over the run; float32.
 
-    It grows from 0 to 1 over `config.condition_ramp_kimg`, which prevents the collapse of training
-    on few covers (Shahbazi et al. 2022, arXiv 2201.06578).
+    As in R3GAN (brownvc/R3GAN, training/training_loop.py, cosine_decay_with_warmup).
+
+    Args:
+      end: the factor at the end of the run.
+      images_seen: the clock, int32 scalar, maybe traced.
+      total: the clock at the end of the run.
     """
-    return jnp.clip(jnp.float32(images_seen) / (config.condition_ramp_kimg * 1000), 0.0, 1.0)
+    done = jnp.clip(images_seen.astype(jnp.float32) / total, 0.0, 1.0)
+    return end + (1.0 - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * done))

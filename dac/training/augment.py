@@ -2,7 +2,8 @@
 
 The critic sees all pictures augmented, real and generated ones, so it can't memorise a small
 dataset. The third part of the policy, colour, would change what a cover means and is left out. The
-ratios are those of the official code, DiffAugment_pytorch.py.
+ratios are those of the official code, DiffAugment_pytorch.py. Shifts are rounded down here: rounded
+to the nearest, they would be a quarter of the side at 4x4.
 """
 
 import jax
@@ -30,7 +31,7 @@ def diff_augment(images: jax.Array, keys: jax.Array) -> jax.Array:
       `[B, R, R, C]`; the square, and the border that a shift uncovers, are 0, the middle grey.
     """
     size = images.shape[1]
-    reach = int(size * TRANSLATION_RATIO + 0.5)
+    reach = int(size * TRANSLATION_RATIO)
     # As in the official code, a square of even side may lie half outside at both ends.
     centres = size + 1 - int(size * CUTOUT_RATIO + 0.5) % 2
 
@@ -48,7 +49,7 @@ def diff_augment(images: jax.Array, keys: jax.Array) -> jax.Array:
 def translate(images: jax.Array, shifts: jax.Array) -> jax.Array:
     """Shifts pictures `[B, R, R, C]` down and right by `[B, 2]` int32 pixels, filling with 0."""
     size = images.shape[1]
-    reach = int(size * TRANSLATION_RATIO + 0.5)
+    reach = int(size * TRANSLATION_RATIO)
     padded = jnp.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
 
     def crop(image, shift):

@@ -60,6 +60,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     above_zero = (
         "latent_size",
         "fmap_max",
+        "learning_rate_end",
         "ema_half_life_kimg",
         "tick_kimg",
         "checkpoint_kimg",
@@ -69,8 +70,9 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     at_least_zero = (
         "gradient_penalty_weight",
         "drift_weight",
-        "r1_r2_gamma",
-        "condition_ramp_kimg",
+        "condition_scale",
+        "class_loss_weight",
+        "r1_r2_gamma_end",
         "eval_every_kimg",
     )
     below_one = ("condition_drop_rate", "adam_b1", "adam_b2")

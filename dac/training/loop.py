@@ -54,7 +54,7 @@ def train(
       UserError: the config is not possible, a resolution does not fit the memory, the directory
         holds another run, a loss became NaN, or something could not be read or written.
     """
-    schedule, mesh, planner = prepare(config, dataset, devices)
+    described, (config, schedule, mesh, planner) = config, prepare(config, dataset, devices)
     run_json = claim_workdir(workdir, config, dataset.identity)
     genre_counts = dataset.genre_counts()
     writes = jax.process_index() == 0
@@ -63,7 +63,7 @@ def train(
         stack.callback(monitor.close)
         checkpoints = stack.enter_context(Checkpoints(workdir, config.keep_every_kimg))
         shapes, saved = planner.state_shapes(), None
-        monitor.say(describe_run(config, dataset, mesh, shapes))
+        monitor.say(describe_run(described, dataset, mesh, shapes))
         if restored := checkpoints.restore(shapes, lambda text: monitor.say(f"warning: {text}")):
             state, saved = restored
             check_same_run(saved, run_json, checkpoints.folder)
@@ -137,17 +137,21 @@ def prepare(
     config: ml_collections.ConfigDict,
     dataset: CoverDataset,
     devices: Sequence[jax.Device] | None,
-) -> tuple[tuple[Phase, ...], Mesh, Planner]:
-    """Checks that a run is possible; returns its schedule, its devices, and what compiles it.
+) -> tuple[ml_collections.ConfigDict, tuple[Phase, ...], Mesh, Planner]:
+    """Checks that a run is possible; returns its config, schedule, devices, and what compiles it.
+
+    The returned config is conditioned on those fields only that some cover has.
 
     Raises:
       UserError: config, dataset and devices don't fit each other.
     """
     check_run(config, dataset)
+    config = config.copy_and_resolve_references()
+    config.conditions = tuple(f for f in config.conditions if f in dataset.known_fields)
     schedule = phases(config)
     mesh = parallel.make_mesh(devices or jax.devices(), schedule)
     augment = uses_diff_augment(config.augment, len(dataset))
-    return schedule, mesh, Planner(config, mesh, len(dataset.genres), augment)
+    return config, schedule, mesh, Planner(config, mesh, len(dataset.genres), augment)
 
 
 def initial_state(config: ml_collections.ConfigDict, mesh: Mesh, dataset: CoverDataset) -> GanState:
@@ -211,7 +215,6 @@ def current_run(
     return sampling.Run(
         config=config,
         genres=dataset.genres,
-        fields=tuple(field for field in config.conditions if field in dataset.known_fields),
         years=dataset.years,
         variables=parallel.local_copy(progress.state.ema_variables),
         images_seen=progress.images_seen,
@@ -234,7 +237,7 @@ def describe_run(
     generator_size, critic_size = (
         sum(x.size for x in jax.tree.leaves(params)) for params in (state.generator, state.critic)
     )
-    conditions = ", ".join(config.conditions)
+    conditions = ", ".join(f for f in config.conditions if f in dataset.known_fields)
     text = (
         f"{config.gan}, {f'conditioned on {conditions}' if conditions else 'unconditional'}; "
         f"generator {generator_size:,} and critic "
@@ -243,10 +246,10 @@ def describe_run(
     )
     unknown = [field for field in config.conditions if field not in dataset.known_fields]
     if unknown:
-        text += f"\nno cover has its {', '.join(unknown)}: the run learns nothing from that"
+        text += f"\nno cover has its {', '.join(unknown)}: the run goes without"
     if uses_diff_augment(config.augment, len(dataset)):
         reason = f", as there are under {FEW_COVERS:,} covers" if config.augment == "auto" else ""
-        text += f"\nDiffAugment is on{reason}"
+        text += f"\nDiffAugment is on from {config.augment_resolution} pixels{reason}"
     return text
 
 

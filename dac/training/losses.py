@@ -29,6 +29,7 @@ class Scored(NamedTuple):
       real_scores: `[B]`; None where a penalty is computed lazily.
       fake_scores: `[B]`; None where a penalty is computed lazily.
       mixing: weight of the fake in a mixture of both, `[B]`, uniform in [0, 1].
+      gamma: weight of R1 and R2.
     """
 
     critic: Critic
@@ -37,6 +38,7 @@ class Scored(NamedTuple):
     real_scores: jax.Array | None
     fake_scores: jax.Array | None
     mixing: jax.Array
+    gamma: jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,9 +144,10 @@ def _gradient_penalty_and_drift(config, scored):
 
 
 def _r1_and_r2(config, scored):
+    del config
     r1 = zero_centered_penalty(scored.critic, scored.real)
     r2 = zero_centered_penalty(scored.critic, scored.fake)
-    return config.r1_r2_gamma / 2 * (r1 + r2), {"r1": r1, "r2": r2}
+    return scored.gamma / 2 * (r1 + r2), {"r1": r1, "r2": r2}
 
 
 LOSSES = {

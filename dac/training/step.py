@@ -13,9 +13,9 @@ import ml_collections
 import optax
 
 from dac.networks import layers
-from dac.networks.conditioning import Conditions
+from dac.networks.conditioning import CLASS_LOSS, Conditions
 from dac.run.players import draw_latents, gan_of, make_players
-from dac.run.schedule import Phase, condition_weight
+from dac.run.schedule import Phase, annealed, phases
 from dac.training.augment import diff_augment
 from dac.training.losses import LOSSES, Metrics, Scored
 from dac.training.parallel import DATA_AXIS
@@ -65,14 +65,16 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
       conditions `[n_critic, B, ...]`.
     """
     gan, loss = gan_of(config), LOSSES[config.loss]
+    reads_conditions = bool(config.conditions and config.class_loss_weight)
     generator, critic = make_players(config)
-    optimizer = make_optimizer(config, phase.learning_rate)
+    augment = augment and phase.resolution >= config.augment_resolution
+    total = phases(config)[-1].end
     ema_decay = 0.5 ** (phase.images_per_step / (config.ema_half_life_kimg * 1000))
 
     def select(tree: Params) -> Params:
         return gan.active(tree, phase.resolution)
 
-    def update(params: Params, gradients: Params, state: Params):
+    def update(optimizer, params: Params, gradients: Params, state: Params):
         gradients = jax.lax.pmean(gradients, DATA_AXIS)
         updated, new_state = {}, {}
         # Adam raises a float to an integer power, which strict promotion forbids.
@@ -86,21 +88,23 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
         count = batch["image"].shape[1]
         alpha = phase.traced_alpha(state.images_seen)
         stage = gan.stage(phase.resolution, alpha)
+        optimizer = make_optimizer(
+            config,
+            phase.learning_rate * annealed(config.learning_rate_end, state.images_seen, total),
+        )
+        gamma = phase.r1_r2_gamma * annealed(config.r1_r2_gamma_end, state.images_seen, total)
 
         def keys(stream, number):
             return sample_keys(config.seed, stream, number, count)
 
         def drop(conditions: Conditions, stream, number) -> Conditions:
-            """Hides each field of some covers, and applies the weight of the ramp."""
+            """Hides each field of some covers."""
             conditions, fields = dict(conditions), config.conditions
             kept = jax.vmap(
                 lambda k: jax.random.bernoulli(k, 1 - config.condition_drop_rate, (len(fields),))
             )(keys(stream, number))  # [B, fields]
             for i, field in enumerate(fields):
                 conditions[f"{field}_known"] &= kept[:, i]
-            if fields and config.condition_ramp_kimg:
-                weight = condition_weight(config, state.images_seen)
-                conditions["weight"] = jnp.full(count, weight)
             return conditions
 
         def generate(params, z, conditions):
@@ -114,8 +118,12 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
             return critic.apply(
                 {"params": params, "batch_stats": stats},
                 *(images, conditions, *stage),
-                mutable=["batch_stats"],
+                mutable=["batch_stats", CLASS_LOSS] if reads_conditions else ["batch_stats"],
             )
+
+        def class_loss(changed):
+            """Returns the mean over the batch, summed over the fields."""
+            return sum(jax.tree.leaves(changed[CLASS_LOSS]))
 
         def seen(images, stream, number):
             return diff_augment(images, keys(stream, number)) if augment else images
@@ -151,7 +159,7 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
                 def score_alone(images):
                     return score(params, {}, images, conditions)[0]
 
-                scored = Scored(score_alone, real, fake, real_scores, fake_scores, mixing)
+                scored = Scored(score_alone, real, fake, real_scores, fake_scores, mixing, gamma)
                 return loss.penalty(config, scored)
 
             def critic_loss(params):
@@ -159,10 +167,13 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
                 # Real and generated pictures are normalised separately, as in Newmu/dcgan_code.
                 real_scores, changed = score(params, stats, real, conditions)
                 new_stats = changed.get("batch_stats", {})
-                fake_scores, changed = score(params, new_stats, fake, conditions)
-                new_stats = changed.get("batch_stats", {})
+                fake_scores, fake_changed = score(params, new_stats, fake, conditions)
+                new_stats = fake_changed.get("batch_stats", {})
                 value = loss.critic(real_scores, fake_scores)
                 metrics = {"real_score": jnp.mean(real_scores), "fake_score": jnp.mean(fake_scores)}
+                if reads_conditions:
+                    metrics |= {"class_loss": class_loss(changed)}
+                    value += config.class_loss_weight * metrics["class_loss"]
                 if loss.penalty and config.penalty_interval == 1:
                     penalty, measured = penalize(params, real_scores, fake_scores)
                     value += penalty
@@ -175,7 +186,7 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
                 lazy, measured = _lazily(penalize, due, config.penalty_interval, params)
                 gradients = jax.tree.map(jnp.add, gradients, lazy)
                 metrics |= measured
-            params, optimizer_state = update(params, gradients, optimizer_state)
+            params, optimizer_state = update(optimizer, params, gradients, optimizer_state)
             return (params, stats, optimizer_state), metrics
 
         numbers = state.step * phase.n_critic + jnp.arange(phase.n_critic)
@@ -195,19 +206,26 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
         z = draw_latents(config, keys("generator_latents", state.step))
 
         def generator_loss(params):
-            fake, changed = generate(params, z, conditions)
+            fake, _ = generate(params, z, conditions)
             fake = seen(fake, "generator_augment_fake", state.step)
-            fake_scores, _ = score(critic_params, critic_stats, fake, conditions)
+            fake_scores, read = score(critic_params, critic_stats, fake, conditions)
             real_scores = None
             if loss.relativistic:
                 real = seen(fade(last["image"]), "generator_augment_real", state.step)
                 real_scores, _ = score(critic_params, critic_stats, real, conditions)
             value = loss.generator(real_scores, fake_scores)
-            return value, (changed, value)
+            metrics = {}
+            if reads_conditions:
+                metrics = {"fake_class_loss": class_loss(read)}
+                value += config.class_loss_weight * metrics["fake_class_loss"]
+            return value, metrics | {"generator_loss": value}
 
-        gradients, (changed, value) = jax.grad(generator_loss, has_aux=True)(generator_params)
+        gradients, metrics = jax.grad(generator_loss, has_aux=True)(generator_params)
         generator_params, generator_optimizer = update(
-            generator_params, gradients, carried(state.generator_optimizer, generator_params)
+            optimizer,
+            generator_params,
+            gradients,
+            carried(state.generator_optimizer, generator_params),
         )
 
         # 3. The moving average. This form leaves equal numbers exactly as they are.
@@ -217,7 +235,10 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
             generator_params,
         )
 
-        metrics = jax.tree.map(jnp.mean, critic_metrics) | {"generator_loss": value}
+        # Covers are drawn by the average, so batch norm needs the statistics of its own pictures.
+        _, changed = generate(ema, z, conditions) if state.generator_stats else (None, {})
+
+        metrics |= jax.tree.map(jnp.mean, critic_metrics)
         return GanState(
             step=state.step + 1,
             images_seen=state.images_seen + phase.images_per_step,
