@@ -85,7 +85,9 @@ class ConditionEmbedding(nn.Module):
             unknown = self.param(f"{field}_unknown", _normal, (self.features,))
             total += jnp.where(known[:, None], embedding, unknown)
             if reads:
-                self.sow(CLASS_LOSS, field, jnp.mean(jnp.where(known, losses[field], 0.0)))
+                self.sow(
+                    CLASS_LOSS, f"{field}_loss", jnp.mean(jnp.where(known, losses[field], 0.0))
+                )
         return pixel_norm(total) if self.normalize else total
 
 

@@ -96,7 +96,8 @@ def train(
                 # The devices are still busy with the previous step.
                 batch = make_batch(config, mesh, dataset, phase, before)
                 read_ahead(config, mesh, dataset, schedule, before + phase.images_per_step)
-            progress.advance(*programs[phase.resolution].step(progress.state, batch))
+            step = programs[phase.resolution].step(progress.step)
+            progress.advance(*step(progress.state, batch))
 
             stopping = stop.requested(mesh)
             clock = progress.images_seen

@@ -26,8 +26,8 @@ class Scored(NamedTuple):
       critic: function that gave the scores.
       real: `[B, H, W, C]`.
       fake: `[B, H, W, C]`.
-      real_scores: `[B]`; None where a penalty is computed lazily.
-      fake_scores: `[B]`; None where a penalty is computed lazily.
+      real_scores: `[B]`.
+      fake_scores: `[B]`.
       mixing: weight of the fake in a mixture of both, `[B]`, uniform in [0, 1].
       gamma: weight of R1 and R2.
     """
@@ -35,8 +35,8 @@ class Scored(NamedTuple):
     critic: Critic
     real: jax.Array
     fake: jax.Array
-    real_scores: jax.Array | None
-    fake_scores: jax.Array | None
+    real_scores: jax.Array
+    fake_scores: jax.Array
     mixing: jax.Array
     gamma: jax.Array
 
@@ -49,8 +49,10 @@ class Loss:
       critic: the critic's loss without its penalty, from real and fake scores.
       generator: the generator's loss, from real scores (None unless `relativistic`) and fake ones.
       relativistic: whether the generator's loss compares fake scores with real ones.
-      lazy: whether the penalty needs no scores, and may be computed in some updates only
-        (`config.penalty_interval`).
+      lazy: whether the penalty may be computed in every k-th step only, k times as strong
+        (`config.penalty_interval`): Karras et al. 2020, arXiv 1912.04958, section 3.1 and appendix
+        B. There it has an optimizer step of its own and Adam is adjusted; here it joins the
+        gradient of the loss.
       penalty: the critic's weighted penalty and its metrics, or None. It needs a critic that scores
         each picture by itself, or nearly so: minibatch stddev is fine, batch norm is not.
       metrics: names of the metrics of `penalty`.

@@ -40,19 +40,29 @@ class Program:
 
     Attributes:
       phase: the phase.
-      step: the compiled function of (state, batch).
+      step_with_penalty: the compiled function of (state, batch).
+      step_without_penalty: the same without the critic's penalty, which may be lazy.
+      penalty_interval: every so many steps have the penalty.
       parameters: number of parameters that it trains, of both players.
-      flops: operations of a step in convolutions and matrix products, on all devices together.
+      flops: operations of a step in convolutions and matrix products, on all devices together; the
+        mean if the penalty is lazy.
       step_memory: while a step runs.
       grid_memory: while a sample grid is drawn.
     """
 
     phase: Phase
-    step: jax.stages.Compiled
+    step_with_penalty: jax.stages.Compiled
+    step_without_penalty: jax.stages.Compiled
+    penalty_interval: int
     parameters: int
     flops: float
     step_memory: int
     grid_memory: int
+
+    def step(self, number: int) -> jax.stages.Compiled:
+        """Returns the compiled function of (state, batch) of the step of this number."""
+        due = number % self.penalty_interval == 0
+        return self.step_with_penalty if due else self.step_without_penalty
 
     @property
     def memory(self) -> int:
@@ -142,13 +152,19 @@ class Planner:
 
     def _try(self, phase: Phase) -> Program | None:
         """Returns the program of a phase, or None if the compiler itself ran out of memory."""
-        step = make_train_step(self._config, phase, self._augment)
+        interval = self._config.penalty_interval
         state, batch = self.state_shapes(), self._batch_shapes(phase)
         one_device = _placed(state.ema_variables, SingleDeviceSharding(self._mesh.local_devices[0]))
         try:
-            compiled, jaxpr = parallel.compile_step(
-                step, self._mesh, self._config.parallelism, state, batch
-            )
+            # Not one program with a conditional: XLA on a CPU runs a convolution in a branch on one
+            # thread, at a tenth of the speed.
+            steps = [
+                parallel.compile_step(
+                    make_train_step(self._config, phase, self._augment, scale),
+                    *(self._mesh, self._config.parallelism, state, batch),
+                )
+                for scale in ((interval, 0) if interval > 1 else (1,))
+            ]
             grid = sampling.lower_draw(
                 self._config, one_device, self._num_genres, phase.resolution
             ).compile()
@@ -161,12 +177,16 @@ class Planner:
         trained = [gan.active(p, phase.resolution) for p in (state.generator, state.critic)]
         copied = _bytes(state) if copies_state(self._mesh.local_devices[0]) else 0
         held = _bytes(state) + _bytes(part)
+        (due, _), (idle, _) = steps[0], steps[-1]
+        flops = [count_flops(jaxpr) * self._mesh.size for _, jaxpr in steps]
         return Program(
             phase=phase,
-            step=compiled,
+            step_with_penalty=due,
+            step_without_penalty=idle,
+            penalty_interval=interval,
             parameters=sum(x.size for x in jax.tree.leaves(trained)),
-            flops=count_flops(jaxpr) * self._mesh.size,
-            step_memory=copied + _memory(compiled),
+            flops=(flops[0] + (interval - 1) * flops[-1]) / interval,
+            step_memory=copied + max(_memory(step) for step, _ in steps),
             grid_memory=copied + held + _memory(grid) - _bytes(one_device),
         )
 

@@ -46,7 +46,9 @@ def fade_reals(images: jax.Array, alpha: jax.Array) -> jax.Array:
     return old + alpha * (images - old)
 
 
-def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bool) -> Step:
+def make_train_step(
+    config: ml_collections.ConfigDict, phase: Phase, augment: bool, penalty_scale: int = 1
+) -> Step:
     """Returns the step for one resolution.
 
     Three things differ from ProGAN's official code. The gradient penalty is measured at the present
@@ -58,6 +60,8 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
       config: the config of the run.
       phase: the phase of the resolution.
       augment: whether the critic sees all pictures through DiffAugment.
+      penalty_scale: factor of the critic's penalty, 0 to leave it out. With a lazy penalty
+        (`config.penalty_interval`) there are two steps, one of each kind.
 
     Returns:
       A function from the state and a device's part of a batch to the next state and the metrics,
@@ -66,6 +70,7 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
     """
     gan, loss = gan_of(config), LOSSES[config.loss]
     reads_conditions = bool(config.conditions and config.class_loss_weight)
+    penalize = bool(loss.penalty and penalty_scale)
     generator, critic = make_players(config)
     augment = augment and phase.resolution >= config.augment_resolution
     total = phases(config)[-1].end
@@ -153,17 +158,12 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
             fake = seen(fake, "critic_augment_fake", number)
             mixing = jax.vmap(jax.random.uniform)(keys("mixing", number))
 
-            def penalize(params, real_scores=None, fake_scores=None):
-                """Returns the weighted penalty and its metrics."""
+            def critic_loss(params):
+                """Returns the loss, and (the batch statistics, the metrics)."""
 
                 def score_alone(images):
                     return score(params, {}, images, conditions)[0]
 
-                scored = Scored(score_alone, real, fake, real_scores, fake_scores, mixing, gamma)
-                return loss.penalty(config, scored)
-
-            def critic_loss(params):
-                """Returns the loss, and (the batch statistics, the metrics)."""
                 # Real and generated pictures are normalised separately, as in Newmu/dcgan_code.
                 real_scores, changed = score(params, stats, real, conditions)
                 new_stats = changed.get("batch_stats", {})
@@ -174,18 +174,20 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
                 if reads_conditions:
                     metrics |= {"class_loss": class_loss(changed)}
                     value += config.class_loss_weight * metrics["class_loss"]
-                if loss.penalty and config.penalty_interval == 1:
-                    penalty, measured = penalize(params, real_scores, fake_scores)
+                if penalize:
+                    scored = Scored(
+                        *(score_alone, real, fake, real_scores, fake_scores, mixing),
+                        gamma=penalty_scale * gamma,
+                    )
+                    penalty, measured = loss.penalty(config, scored)
                     value += penalty
-                    metrics |= measured
+                    # By the scale, so that the mean over lazy steps is that of all.
+                    metrics |= jax.tree.map(lambda x: penalty_scale * x, measured)
+                elif loss.penalty:
+                    metrics |= dict.fromkeys(loss.metrics, jnp.float32(0.0))
                 return value, (new_stats, metrics | {"critic_loss": value})
 
             gradients, (stats, metrics) = jax.grad(critic_loss, has_aux=True)(params)
-            if config.penalty_interval > 1:
-                due = number % config.penalty_interval == 0
-                lazy, measured = _lazily(penalize, due, config.penalty_interval, params)
-                gradients = jax.tree.map(jnp.add, gradients, lazy)
-                metrics |= measured
             params, optimizer_state = update(optimizer, params, gradients, optimizer_state)
             return (params, stats, optimizer_state), metrics
 
@@ -256,25 +258,3 @@ def make_train_step(config: ml_collections.ConfigDict, phase: Phase, augment: bo
 
 def _conditions(batch: Batch) -> Conditions:
     return {name: value for name, value in batch.items() if name != "image"}
-
-
-def _lazily(penalize: Callable, due: jax.Array, interval: int, params: Params):
-    """Returns the gradient and the metrics of a penalty, times `interval` if due, and 0 if not.
-
-    Lazy regularisation: Karras et al. 2020, arXiv 1912.04958, section 3.1 and appendix B. There the
-    penalty has an optimizer step of its own and Adam is adjusted for the additional steps; here it
-    joins the gradient of the loss. Its gradient is taken inside the branch, because a branch that
-    is differentiated from outside has to return all that its gradient needs, due or not.
-    """
-
-    def differentiate(params):
-        def weighted(params):
-            return jax.tree.map(lambda x: interval * x, penalize(params))
-
-        return jax.grad(weighted, has_aux=True)(params)
-
-    def skip(params):
-        shapes = jax.eval_shape(differentiate, params)
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-
-    return jax.lax.cond(due, differentiate, skip, params)

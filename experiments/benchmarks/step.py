@@ -98,8 +98,8 @@ class Steps:
 
         def work(steps):
             nonlocal state
-            for _ in range(steps):
-                state, metrics = program.step(state, batch)
+            for i in range(steps):
+                state, metrics = program.step(i)(state, batch)
             jax.block_until_ready((state, metrics))
 
         return work

@@ -1,3 +1,4 @@
+import functools
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -6,12 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dac.covers.conditions import FIELDS, MAX_YEAR, MIN_YEAR, Album, encode
+from dac.covers.conditions import FIELDS, MAX_YEAR, MIN_YEAR, Album, encode, scale_year
 from dac.networks.conditioning import (
+    CLASS_LOSS,
+    YEAR_MARKS,
     ConditionEmbedding,
     bag_of_ngrams,
     join_conditions,
     project_conditions,
+    two_hot,
 )
 from data_pipeline.demo_covers.discography import GENRES, album_of
 
@@ -108,20 +112,18 @@ class Player(nn.Module):
         return self.use(x, conditions)
 
 
-def test_join_appends_normalised_weighted_conditions_to_latents():
+def test_join_appends_normalised_scaled_conditions_to_latents():
     conditions = encode([KNOWN, Album()], FIELDS, len(GENRES))
-    conditions["weight"] = np.array([1.0, 0.25], np.float32)
     latents = jax.random.normal(jax.random.key(1), (2, FEATURES))
-    joined, variables = Player(join_conditions).init_with_output(
-        jax.random.key(0), latents, conditions
-    )
+    join = functools.partial(join_conditions, scale=0.25)
+    joined, variables = Player(join).init_with_output(jax.random.key(0), latents, conditions)
     assert set(variables["params"]) == {"conditions"}
     np.testing.assert_array_equal(joined[:, :FEATURES], latents)
     norms = np.sqrt(np.mean(np.square(joined[:, FEATURES:]), axis=1))
-    np.testing.assert_allclose(norms, [1.0, 0.25], rtol=1e-5)
+    np.testing.assert_allclose(norms, 0.25, rtol=1e-5)
 
 
-def test_projection_is_a_scaled_weighted_inner_product():
+def test_projection_is_a_scaled_inner_product():
     conditions = encode([KNOWN, Album()], FIELDS, len(GENRES))
     features = jax.random.normal(jax.random.key(1), (2, FEATURES))
     scores, variables = Player(project_conditions).init_with_output(
@@ -130,17 +132,49 @@ def test_projection_is_a_scaled_weighted_inner_product():
     module = ConditionEmbedding(FEATURES)
     embedding = module.apply({"params": variables["params"]["conditions"]}, conditions)
     np.testing.assert_allclose(scores, np.sum(features * embedding, axis=1) / 8, rtol=1e-4)
-    conditions["weight"] = np.zeros(2, np.float32)
-    np.testing.assert_array_equal(
-        Player(project_conditions).apply(variables, features, conditions), np.zeros(2)
-    )
 
 
 def test_without_conditions_there_are_no_parameters():
     x = jnp.ones((2, FEATURES))
-    joined, variables = Player(join_conditions).init_with_output(jax.random.key(0), x, {})
+    join = functools.partial(join_conditions, scale=1.0)
+    joined, variables = Player(join).init_with_output(jax.random.key(0), x, {})
     np.testing.assert_array_equal(joined, x)
     assert not variables
     scores, variables = Player(project_conditions).init_with_output(jax.random.key(0), x, {})
     np.testing.assert_array_equal(scores, np.zeros(2))
     assert not variables
+
+
+def test_two_hot_years_are_weighted_means_of_the_marks():
+    years = np.arange(MIN_YEAR, MAX_YEAR + 1)
+    weights = np.asarray(two_hot(jnp.asarray(scale_year(years))))
+    assert ((weights > 1e-5).sum(axis=1) <= 2).all()
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-4)
+    np.testing.assert_allclose(weights @ YEAR_MARKS, scale_year(years), atol=1e-4)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_the_class_loss_falls_where_features_agree_with_what_is_told(field):
+    """Of three albums, two of them alike and the last one of unknown field."""
+    albums = [KNOWN, OTHERS[field], KNOWN, Album()]
+    conditions = encode(albums, (field,), len(GENRES))
+    variables = Player(project_conditions).init(
+        jax.random.key(0), jnp.zeros((4, FEATURES)), conditions
+    )
+    vectors = ConditionEmbedding(FEATURES).apply(
+        {"params": variables["params"]["conditions"]}, conditions
+    )
+
+    def loss(features):
+        def on_the_only_device(features):
+            return Player(project_conditions).apply(
+                variables, features, conditions, mutable=[CLASS_LOSS]
+            )
+
+        _, read = jax.vmap(on_the_only_device, axis_name="data")(features[None])
+        return float(read[CLASS_LOSS]["conditions"][f"{field}_loss"][0][0])
+
+    right, wrong = loss(5 * vectors), loss(-5 * vectors)
+    assert 0 <= right < 0.75 * loss(0 * vectors) < 0.75 * wrong
+    unknown = vectors.at[3].multiply(100.0)
+    assert loss(5 * unknown) == right

@@ -34,10 +34,16 @@ SMALL = {
     "learning_rates": (0.05,) * 3,
 }
 CASES = {
-    "progan": (progan_full, {"augment": "none", "condition_ramp_kimg": 0.5}),
-    "wgan_gp": (wgan_gp, {"n_critic": 2}),
+    "progan": (progan_full, {"augment": "none", "condition_scale": 0.3, "class_loss_weight": 0.3}),
+    "wgan_gp": (wgan_gp, {"n_critic": 2, "class_loss_weight": 0.3, "learning_rate_end": 0.2}),
     "dcgan": (dcgan, {"resolution": 16}),  # from which on its critic has batch norm
-    "r3gan": (progan, {"resolution": 4, "loss": "rpgan_r1r2", "augment": "diffaugment"}),
+    "r3gan": (
+        progan,
+        {
+            **{"resolution": 4, "loss": "rpgan_r1r2", "r1_r2_gamma_end": 0.1},
+            **{"augment": "diffaugment", "augment_resolution": 4},
+        },
+    ),
 }
 
 

@@ -272,14 +272,41 @@ class ConditionEmbedding(nn.Module):
         roots = torch.sqrt(bags / bags.sum(dim=1, keepdim=True).clamp(min=1))  # of their shares
         return self.get_submodule(field)(F.leaky_relu(roots @ self.ngrams[1:], SLOPE))
 
-
-def weighted(embedding, conditions):
-    """The ramp of Shahbazi et al. 2022, arXiv 2201.06578."""
-    return embedding * conditions["weight"][:, None] if "weight" in conditions else embedding
+    def class_loss(self, features, conditions):
+        """How badly the fields are read off the features, which the score multiplies them with."""
+        total = 0.0
+        for field in self.fields:
+            values, known = conditions[field], conditions[f"{field}_known"]
+            if field == "genres":
+                classes, targets = self.genres, values
+            elif field == "year":  # marks every five years, and a share for those on both sides
+                years = torch.arange(1860, 2101, 5, device=values.device)
+                classes = self.embed("year", (years.to(values) - 1980) / 30)
+                steps = (values * 30 + 1980 - 1860) / 5
+                below = steps.floor().long()
+                targets = torch.zeros(len(values), len(years), dtype=classes.dtype)
+                targets = targets.to(values.device)
+                targets[torch.arange(len(values)), below] = (1 - (steps - below)).to(targets)
+                above = (below + 1).clamp(max=len(years) - 1)
+                targets[torch.arange(len(values)), above] += (steps - below).to(targets)
+            else:  # the names of the batch
+                names = [tuple(name.tolist()) for name in values]
+                told = [i for i in range(len(names)) if known[i]]
+                classes = self.embed(field, values)[told]
+                same = torch.tensor([[name == names[i] for i in told] for name in names])
+                same = same.to(classes)
+                targets = same / same.sum(dim=1, keepdim=True).clamp(min=1)
+            if known.any():
+                logits = features @ classes.T / features.shape[1] ** 0.5
+                losses = F.cross_entropy(logits, targets.to(logits), reduction="none")
+                total = total + torch.where(known, losses, 0.0).mean()
+        return total
 
 
 class Network(nn.ModuleDict):
     """What all six networks share: how conditions enter them, and convolutions that resample."""
+
+    condition_scale = 1.0
 
     def __init__(self, fields, features, modules):
         conditions = {"conditions": ConditionEmbedding(fields, features)} if fields else {}
@@ -290,13 +317,14 @@ class Network(nn.ModuleDict):
         if not conditions:
             return latents
         embedding = pixel_norm(self["conditions"](conditions))
-        return torch.cat([latents, weighted(embedding, conditions)], dim=1)
+        return torch.cat([latents, self.condition_scale * embedding], dim=1)
 
     def project(self, features, conditions):
         """Miyato and Koyama 2018, arXiv 1802.05637; scaled as in stylegan2-ada-pytorch."""
+        self.features = features
         if not conditions:
             return 0.0
-        embedding = weighted(self["conditions"](conditions), conditions)
+        embedding = self["conditions"](conditions)
         return (features * embedding).sum(dim=1) / features.shape[1] ** 0.5
 
     def conv_up(self, conv, x):
@@ -440,7 +468,7 @@ class DCGANCritic(Network):
         for r in others:
             x = F.leaky_relu(self[f"norm_{r}x{r}"](self[f"conv_{r}x{r}"](x)), SLOPE)
         logits = self["output"](x.permute(0, 2, 3, 1).flatten(1))[:, 0]
-        return logits + self.project(x.mean(dim=(2, 3)), conditions)
+        return logits + self.project(x.sum(dim=(2, 3)), conditions)
 
 
 # WGAN-GP: Gulrajani et al. 2017, arXiv 1704.00028; igul222/improved_wgan_training, gan_64x64.py.
@@ -505,7 +533,7 @@ class WGANGPCritic(Network):
             x = block["conv"](F.relu(block["norm"](x)))
             x = shortcut + self.conv_down(block["conv_down"], F.relu(block["norm_down"](x)))
         scores = self["output"](x.permute(0, 2, 3, 1).flatten(1))[:, 0]
-        return scores + self.project(x.mean(dim=(2, 3)), conditions)
+        return scores + self.project(x.sum(dim=(2, 3)), conditions)
 
 
 def make_port(gan, player, resolution, fmaps, latent_size, fields) -> nn.Module:
@@ -548,9 +576,14 @@ def gradient_penalty(critic, real, fake, mixing):
     return (squared_gradient_norms(critic, mixed).sqrt() - 1).pow(2).mean()
 
 
-def critic_loss(config, critic, real, fake, mixing):
-    """The critic's whole loss, and its parts by the names of the step's metrics."""
-    real_scores, fake_scores = critic(real), critic(fake)
+def critic_loss(config, critic, real, fake, mixing, gamma, class_loss):
+    """The critic's whole loss, and its parts by the names of the step's metrics.
+
+    `gamma` weighs R1 and R2; `class_loss` is that of the pictures which were scored last.
+    """
+    real_scores = critic(real)
+    classes = class_loss() if config.class_loss_weight else None
+    fake_scores = critic(fake)
     loss, _ = score_losses(config.loss, real_scores, fake_scores)
     parts = {"real_score": real_scores.mean(), "fake_score": fake_scores.mean()}
     if config.loss == "wgan_gp":  # with the drift of Karras et al. 2018, appendix A.1
@@ -560,7 +593,10 @@ def critic_loss(config, critic, real, fake, mixing):
     elif config.loss == "rpgan_r1r2":  # Huang et al. 2024, section 2: gamma / 2 on both
         parts["r1"] = squared_gradient_norms(critic, real).mean()
         parts["r2"] = squared_gradient_norms(critic, fake).mean()
-        loss = loss + config.r1_r2_gamma / 2 * (parts["r1"] + parts["r2"])
+        loss = loss + gamma / 2 * (parts["r1"] + parts["r2"])
+    if config.class_loss_weight:
+        parts["class_loss"] = classes
+        loss = loss + config.class_loss_weight * classes
     return loss, parts | {"critic_loss": loss}
 
 

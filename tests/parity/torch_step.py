@@ -5,12 +5,14 @@ float32.
 """
 
 import contextlib
+import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
 from dac.run.players import gan_of
+from dac.run.schedule import phases
 from tests.parity import torch_gans as port
 
 
@@ -53,6 +55,7 @@ class TorchTraining:
                 return {k: x for k, x in getattr(state, name).items() if k in network}
 
             variables = {"params": part(player), "batch_stats": part(f"{player}_stats")}
+            network.condition_scale = config.condition_scale
             self.players[player] = port.load(network, variables).to(self.device, dtype)
             optimizer = part(f"{player}_optimizer")
             self.adams[player] = self.make_adam(network, optimizer, fused)
@@ -97,6 +100,10 @@ class TorchTraining:
         computed = torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"
         )
+        learning_rate = self.phase.learning_rate * self.annealed(self.config.learning_rate_end)
+        gamma = self.phase.r1_r2_gamma * self.annealed(self.config.r1_r2_gamma_end)
+        for adam in self.adams.values():
+            adam.param_groups[0]["lr"] = learning_rate
         metrics = []
         for i, batch in enumerate(batches):
             number = self.number * self.phase.n_critic + i
@@ -110,6 +117,8 @@ class TorchTraining:
                     self.augment(self.real(batch, where[1]), "critic_augment_real", number),
                     self.augment(fake, "critic_augment_fake", number),
                     self.mixing("mixing", number),
+                    gamma,
+                    lambda given=conditions: self.class_loss(given),
                 )
             critic.zero_grad()
             loss.backward()
@@ -118,18 +127,21 @@ class TorchTraining:
 
         conditions = self.conditions(batch, "generator_conditions", self.number)
         critic.requires_grad_(False)
-        with averages_kept(critic):
+        with averages_kept(critic), averages_kept(generator):
             with computed:
                 latents = self.latents("generator_latents", self.number)
                 fake = generator(latents, conditions, *where)
                 fake = self.augment(fake, "generator_augment_fake", self.number)
                 fake_scores = critic(fake, conditions, *where)
+                classes = self.class_loss(conditions) if self.config.class_loss_weight else None
                 real_scores = torch.zeros_like(fake_scores)  # most losses do not look at them
                 if self.config.loss == "rpgan_r1r2":
                     real = self.real(batch, where[1])
                     real = self.augment(real, "generator_augment_real", self.number)
                     real_scores = critic(real, conditions, *where)
                 _, loss = port.score_losses(self.config.loss, real_scores, fake_scores)
+                if classes is not None:
+                    loss = loss + self.config.class_loss_weight * classes
             generator.zero_grad()
             loss.backward()
             self.adams["generator"].step()
@@ -139,20 +151,31 @@ class TorchTraining:
         with torch.no_grad():
             for name, parameter in generator.named_parameters():
                 self.ema[name].lerp_(parameter, 1 - decay)
+            # Running averages are of the average's pictures.
+            torch.func.functional_call(generator, self.ema, (latents, conditions, *where))
         self.number += 1
         self.images_seen += self.phase.images_per_step
         means = {name: sum(parts[name] for parts in metrics) / len(metrics) for name in metrics[0]}
+        if classes is not None:
+            means["fake_class_loss"] = classes.detach()
         return means | {"generator_loss": loss.detach()}
 
+    def annealed(self, end):
+        """R3GAN's cosine, over the whole run."""
+        share = self.images_seen / phases(self.config)[-1].end
+        return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * min(share, 1)))
+
+    def class_loss(self, conditions):
+        """Of the pictures that the critic scored last."""
+        critic = self.players["critic"]
+        return critic["conditions"].class_loss(critic.features, conditions)
+
     def conditions(self, batch, stream, number):
-        """Hides each field of some albums; the ramp is that of Shahbazi et al. 2022."""
+        """Hides each field of some albums."""
         conditions = {name: values for name, values in batch.items() if name != "image"}
         kept = self.kept(stream, number)
         for i, field in enumerate(self.config.conditions):
             conditions[f"{field}_known"] = conditions[f"{field}_known"] & kept[:, i]
-        if conditions and (kimg := self.config.condition_ramp_kimg):
-            weight = torch.tensor(min(self.images_seen / (1000 * kimg), 1.0), dtype=self.dtype)
-            conditions["weight"] = weight.to(self.device).expand(len(kept))
         return conditions
 
     def real(self, batch, alpha):
@@ -166,7 +189,7 @@ class TorchTraining:
         if not self.augmented:
             return images
         size = images.shape[2]
-        reach, centres = int(size / 8 + 0.5), size + 1 - int(size / 2 + 0.5) % 2
+        reach, centres = int(size / 8), size + 1 - int(size / 2 + 0.5) % 2
 
         def draw(low, high):
             return torch.randint(low, high, (len(images),), device=self.device)

@@ -7,7 +7,7 @@ import pytest
 
 from configs import default, progan_genre
 from dac.errors import UserError
-from dac.run.schedule import phase_at, phases
+from dac.run.schedule import annealed, phase_at, phases
 
 KIMG = st.integers(0, 100).map(lambda images: images / 1000)
 
@@ -80,3 +80,11 @@ def test_traced_alpha_equals_alpha():
         moments = np.arange(phase.start, phase.end, 1777)
         traced = jax.vmap(phase.traced_alpha)(jnp.asarray(moments))
         np.testing.assert_allclose(traced, [phase.alpha(int(m)) for m in moments], atol=1e-6)
+
+
+def test_an_annealed_factor_follows_a_cosine_over_the_run():
+    clock = jnp.array([0, 250, 500, 1000, 2000], jnp.int32)
+    half = 0.6  # of the way from 1 to 0.2
+    first = 0.2 + 0.8 * (1 + np.cos(np.pi / 4)) / 2
+    np.testing.assert_allclose(annealed(0.2, clock, 1000), [1, first, half, 0.2, 0.2], rtol=1e-6)
+    np.testing.assert_array_equal(annealed(1.0, clock, 1000), np.ones(5))

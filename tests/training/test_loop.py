@@ -179,7 +179,7 @@ def test_covers_smaller_than_the_resolution_are_rejected(config, tmp_path, datas
         ("parallelism", "xmap"),
         ("augment", "flip"),
         ("latent_distribution", "cauchy"),
-        ("condition_ramp_kimg", -1.0),
+        ("condition_scale", -1.0),
     ],
 )
 def test_invalid_config_is_rejected(config, field, value):
@@ -201,6 +201,14 @@ def test_conditions_that_no_cover_has_are_rejected(config, tmp_path, dataset, mo
     with pytest.raises(UserError, match=r"no cover of .* has any of these; known: genres"):
         train(config, tmp_path, dataset)
     assert not list(tmp_path.iterdir())
+
+
+def test_fields_that_no_cover_has_take_no_part(config, dataset, monkeypatch):
+    monkeypatch.setattr(CoverDataset, "known_fields", ("genres",))
+    config.conditions = ("genres", "artist")
+    used, *_, planner = loop.prepare(config, dataset, None)
+    assert (used.conditions, config.conditions) == (("genres",), ("genres", "artist"))
+    assert set(planner.state_shapes().critic["conditions"]) == {"genres", "genres_unknown"}
 
 
 def test_resuming_after_repairing_a_damaged_record_is_exact(

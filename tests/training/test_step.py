@@ -32,7 +32,9 @@ def make_batch(config, phase, devices, seed=0):
     return {k: x.reshape(*shape, *x.shape[1:]).swapaxes(0, 1) for k, x in arrays.items()}
 
 
-def run_steps(config, phase, devices, steps=3, images_seen=None, state=None, augment=False):
+def run_steps(
+    config, phase, devices, steps=3, images_seen=None, state=None, augment=False, penalty_scale=1
+):
     """Trains for some steps on the first devices; returns all states and the last metrics."""
     mesh = parallel.make_mesh(jax.devices()[:devices], (phase,))
     state = state or jax.jit(lambda: init_state(config, GENRES))()
@@ -41,7 +43,7 @@ def run_steps(config, phase, devices, steps=3, images_seen=None, state=None, aug
     )
     state = jax.device_put(state, parallel.replicated(mesh))
     batch = parallel.split(mesh, make_batch(config, phase, devices))
-    step = make_train_step(config, phase, augment)
+    step = make_train_step(config, phase, augment, penalty_scale)
     step, _ = parallel.compile_step(step, mesh, config.parallelism, state, batch)
     states = [jax.device_get(state)]
     for _ in range(steps):
@@ -82,13 +84,15 @@ def small_config(name):
     config.resolution = 16 if name == "dcgan" else 8
     config.update({"batch_sizes": (32,) * 3, "learning_rates": config.learning_rates[:3]})
     config.update({"fade_kimg": (0.0, 0.32, 0.32), "stable_kimg": (0.32,) * 3})
+    config.augment_resolution = 4
     return config
 
 
-@pytest.fixture(scope="module", params=["progan_genre", "wgan_gp", "dcgan"])
+@pytest.fixture(scope="module", params=["progan_full", "wgan_gp", "dcgan"])
 def gan_on_one_device(request):
     """A config, its last phase, and the result of three steps on one device with augmentation."""
     config = small_config(request.param)
+    config.class_loss_weight = 1.0
     phase = phases(config)[-1]
     start = phase.start + 3 * phase.batch_size  # inside the fade-in, where there is one
     (*_, state), metrics = run_steps(config, phase, 1, images_seen=start, augment=True)
@@ -250,47 +254,50 @@ def test_the_critic_is_updated_n_critic_times():
     assert {int(s[0].count) for s in after.generator_optimizer.values()} == {1}
 
 
-def test_a_lazy_penalty_counts_k_times_at_every_kth_update():
-    """With gamma g and interval 2, updates have 2g, 0, 2g, ...; one program computes both kinds."""
+def test_the_scale_of_a_lazy_penalty_multiplies_it():
+    """With gamma g and interval 2, steps have 2g, 0, 2g, ..."""
     config = small_config("progan_genre")
-    config.update({"loss": "rpgan_r1r2", "r1_r2_gamma": 0.5, "penalty_interval": 2})
-    config.batch_sizes = (8,) * 3
-    phase = phases(config)[0]
-    (start, due, idle), metrics = run_steps(config, phase, 1, steps=2)
-    assert metrics["r1"] == metrics["r2"] == 0
-    for before, after, gamma in ((start, due, 1.0), (due, idle, 0.0)):
-        config.update({"penalty_interval": 1, "r1_r2_gamma": gamma})
-        where = {"images_seen": before.images_seen, "state": jax.device_put(before)}
-        (_, expected), _ = run_steps(config, phase, 1, steps=1, **where)
+    config.update({"loss": "rpgan_r1r2", "r1_r2_gammas": (0.5,) * 3, "batch_sizes": (8,) * 3})
+    for scale, gamma in ((2, 1.0), (0, 0.0)):
+        (_, lazy), metrics = run_steps(config, phases(config)[0], 1, 1, penalty_scale=scale)
+        assert (metrics["r1"] > 0) == (scale > 0)
+        other = config.copy_and_resolve_references()
+        other.r1_r2_gammas = (gamma,) * 3
+        (_, expected), _ = run_steps(other, phases(other)[0], 1, 1)
         for name in ("critic_optimizer", "generator_optimizer"):
-            assert_close(getattr(expected, name), getattr(after, name), 1e-5)
-
-
-def test_condition_ramp_starts_at_zero_weight(config):
-    """At its start the embeddings are not trained; halfway they are."""
-    config.condition_ramp_kimg = 10.0
-    phase = phases(config)[0]
-    (old, new), _ = run_steps(config, phase, 1, steps=1, images_seen=0)
-    np.testing.assert_array_equal(
-        old.critic["conditions"]["genres"], new.critic["conditions"]["genres"]
-    )
-    (old, new), _ = run_steps(config, phase, 1, steps=1, images_seen=5000)
-    assert not np.array_equal(
-        old.critic["conditions"]["genres"], new.critic["conditions"]["genres"]
-    )
+            assert_close(getattr(expected, name), getattr(lazy, name), 1e-5)
 
 
 @pytest.mark.parametrize("name", ["wgan_gp", "dcgan"])
-def test_step_updates_the_running_averages_of_the_generator(name):
-    """Of the critics, only DCGAN's has running averages."""
+def test_running_averages_are_those_of_the_moving_average(name):
+    """Two runs whose generators differ, but not their moving averages, as one with a half-life of
+    many runs: batch statistics are the same, and not those of before. Of the critics, only DCGAN's
+    has any.
+    """
     config = small_config(name)
-    config.loss = "non_saturating"  # the quickest to compile
-    (before, after), _ = run_steps(config, phases(config)[-1], 1, steps=1)
+    config.update({"loss": "non_saturating", "ema_half_life_kimg": 1e9})  # the quickest to compile
+    state = jax.jit(lambda: init_state(config, GENRES))()
+    other = state.replace(generator=jax.tree.map(lambda x: x + 0.1, state.generator))
+    (before, after), (_, after_other) = (
+        run_steps(config, phases(config)[-1], 1, steps=1, state=start)[0]
+        for start in (state, other)
+    )
+    assert_close(after.generator_stats, after_other.generator_stats, 1e-5)
     for old, new in zip(
         jax.tree.leaves(before.generator_stats), jax.tree.leaves(after.generator_stats), strict=True
     ):
         assert not np.array_equal(old, new)
     assert bool(before.critic_stats) == (name == "dcgan")
+
+
+def test_diff_augment_begins_at_its_resolution():
+    config = small_config("progan_genre")
+    config.augment_resolution = 8
+    for phase, alike in zip(phases(config), (True, False), strict=True):
+        plain, augmented = (
+            run_steps(config, phase, 1, steps=1, augment=augment)[1] for augment in (False, True)
+        )
+        assert (plain["critic_loss"] == augmented["critic_loss"]) == alike
 
 
 @pytest.mark.slow
