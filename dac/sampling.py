@@ -48,6 +48,8 @@ class Run:
       images_seen: the clock.
       resolution: side of the covers in pixels.
       alpha: weight of this resolution in [0, 1], below 1 during its fade-in.
+      pick: number of candidates drawn for each cover, of which the critic's favourite is kept.
+      critic: variables of the critic, where `pick` is above 1.
     """
 
     config: ml_collections.ConfigDict
@@ -57,6 +59,8 @@ class Run:
     images_seen: int
     resolution: int
     alpha: float
+    pick: int = 1
+    critic: Variables | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -123,6 +127,9 @@ class Run:
     ) -> Iterator[np.ndarray]:
         """Draws the covers that `sample` returns, `BATCH_SIZE` at a time."""
         numbers = range(len(albums)) if latents is None else latents
+        if self.pick > 1:
+            yield from self._pick_batches(albums, seed, numbers)
+            return
         for start in range(0, len(albums), BATCH_SIZE):
             part = list(albums[start : start + BATCH_SIZE])
             padding = BATCH_SIZE - len(part)
@@ -136,6 +143,30 @@ class Run:
                 jnp.float32(self.alpha),
             )
             yield np.asarray(pictures)[: len(part)]
+
+    def _pick_batches(
+        self, albums: Sequence[Album], seed: int, numbers: Sequence[int]
+    ) -> Iterator[np.ndarray]:
+        """Draws the candidates of one cover at a time: the critic may score a batch together."""
+        networks = (gan_of(self.config), *make_players(self.config))
+        batch = []
+        for album, number in zip(albums, numbers, strict=True):
+            first = int(number) * self.pick
+            picture = _draw_best(
+                *networks,
+                self.variables,
+                self.critic,
+                fixed_latents(self.config, seed, range(first, first + self.pick)),
+                encode([album] * self.pick, self.config.conditions, len(self.genres)),
+                self.resolution,
+                jnp.float32(self.alpha),
+            )
+            batch.append(np.asarray(picture))
+            if len(batch) == BATCH_SIZE:
+                yield np.stack(batch)
+                batch = []
+        if batch:
+            yield np.stack(batch)
 
     def _year(self, text: str, warn: Callable[[str], None]) -> int:
         if not (re.fullmatch(r"\s*\d{4}\s*", text) and MIN_YEAR <= int(text) <= MAX_YEAR):
@@ -156,10 +187,19 @@ class _Sampled:
     generator_stats: dict
 
 
+@flax.struct.dataclass
+class _Judged(_Sampled):
+    """The same with the critic."""
+
+    critic: dict
+    critic_stats: dict
+
+
 def load_run(
     workdir: str | Path,
     warn: Callable[[str], None] = warnings.warn,
     checkpoint: str | int = "latest",
+    pick: int = 1,
 ) -> Run:
     """Loads a checkpoint of a run directory.
 
@@ -168,9 +208,11 @@ def load_run(
       warn: receives a line for each checkpoint that is damaged.
       checkpoint: `latest`, `best` (see `config.eval_figure`), or the images seen at one that was
         kept.
+      pick: number of candidates for each cover; see `Run`.
 
     Raises:
-      UserError: the directory holds no run, or no such checkpoint.
+      UserError: the directory holds no run, or no such checkpoint, or the critic can't score so
+        many candidates.
     """
     workdir = Path(workdir)
     config, dataset = read_run(workdir)
@@ -178,22 +220,34 @@ def load_run(
         genres = tuple(dataset["genres"])
         years = None if dataset["years"] is None else tuple(dataset["years"])
         schedule = phases(config)
-        shapes, _ = jax.eval_shape(lambda: init_players(config, len(genres)))
+        shapes, critic_shapes = jax.eval_shape(lambda: init_players(config, len(genres)))
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"the run {workdir} is of another version of this program ({error!r:.80}); train again"
         ) from error
+    group = gan_of(config).critic_group or 1
+    if pick > group and pick % group:
+        raise UserError(
+            f"the critic of {config.gan!r} scores {group} covers together, so it can't pick from "
+            f"{pick}: use {pick // group * group} or {pick // group * group + group}"
+        )
     no_checkpoint = UserError(f"the run {workdir} has no checkpoint yet; train it for longer")
     if not (workdir / FOLDER).is_dir():
         raise no_checkpoint
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    part = {
+        "images_seen": jax.ShapeDtypeStruct((), jnp.int32),
+        "generator_ema": shapes["params"],
+        "generator_stats": shapes.get("batch_stats", {}),
+    }
+    if pick > 1:
+        part |= {
+            "critic": critic_shapes["params"],
+            "critic_stats": critic_shapes.get("batch_stats", {}),
+        }
     template = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
-        _Sampled(
-            images_seen=jax.ShapeDtypeStruct((), jnp.int32),
-            generator_ema=shapes["params"],
-            generator_stats=shapes.get("batch_stats", {}),
-        ),
+        (_Judged if pick > 1 else _Sampled)(**part),
     )
     with Checkpoints(workdir, read_only=True) as checkpoints:
         restored = checkpoints.restore(template, warn, _images_seen(checkpoints, checkpoint))
@@ -210,6 +264,8 @@ def load_run(
         images_seen=images_seen,
         resolution=phase.resolution,
         alpha=phase.alpha(images_seen),
+        pick=pick,
+        critic={"params": state.critic, "batch_stats": state.critic_stats} if pick > 1 else None,
     )
 
 
@@ -310,6 +366,16 @@ def _networks(config):
 def _draw(gan, generator, variables, latents, conditions, resolution, alpha):
     pictures = generator.apply(variables, latents, conditions, *gan.stage(resolution, alpha))
     return to_uint8(pictures)
+
+
+@functools.partial(jax.jit, static_argnames=("gan", "generator", "critic", "resolution"))
+def _draw_best(
+    gan, generator, critic, variables, critic_variables, latents, conditions, resolution, alpha
+):
+    stage = gan.stage(resolution, alpha)
+    pictures = generator.apply(variables, latents, conditions, *stage)
+    scores = critic.apply(critic_variables, pictures, conditions, *stage)
+    return to_uint8(pictures[jnp.argmax(scores)])
 
 
 def _name(field: str, text: str, warn: Callable[[str], None]) -> str:

@@ -31,6 +31,9 @@ def define_flags() -> None:
     flags.DEFINE_string("title", None, "name of the album")
     flags.DEFINE_integer("n", 16, "number of covers", 1, 1_000_000)
     flags.DEFINE_integer("seed", 0, "the same seed gives the same covers", 0, 2**32 - 1)
+    flags.DEFINE_integer(
+        "pick", 1, "candidates drawn for each cover; the critic's favourite is kept", 1, 1024
+    )
     flags.DEFINE_string(
         "out",
         "covers.png",
@@ -46,7 +49,7 @@ def main() -> None:
         raise UserError(f"--out={out} must end in .png, or have no suffix for a folder")
     if not out.parent.is_dir():
         raise UserError(f"--out={out}: there is no folder {out.parent}; create it first")
-    run = sampling.load_run(Path(FLAGS.workdir), warn)
+    run = sampling.load_run(Path(FLAGS.workdir), warn, pick=FLAGS.pick)
     album = run.album(FLAGS.genre, FLAGS.year, FLAGS.artist, FLAGS.title, warn=warn)
     batches = run.sample_batches([album] * FLAGS.n, FLAGS.seed)
     if out.suffix and FLAGS.n * max(run.resolution, CELL) ** 2 > SHEET_PIXELS:

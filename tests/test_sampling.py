@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from dac import sampling
-from dac.covers.conditions import FIELDS, Album
+from dac.covers.conditions import FIELDS, Album, encode
 from dac.covers.images import MARGIN
 from dac.errors import UserError
 from dac.run.checkpoint import Checkpoints
+from dac.run.players import make_players
 from dac.run.workdir import claim_workdir, write_run
-from dac.sampling import GRID_ROWS, Run, load_run, lower_draw, sample_grid
+from dac.sampling import GRID_ROWS, Run, fixed_latents, load_run, lower_draw, sample_grid
 from dac.training.state import init_state
 
 GENRES = ("ambient", "dub", "thrash metal")
@@ -133,6 +134,26 @@ def test_unconditional_run_generates_covers(config):
     assert (covers[0] != covers[1]).any()
 
 
+def test_the_picked_cover_is_the_one_that_the_critic_scores_best(config):
+    config.conditions = ("genres",)
+    state, albums = random_state(config), [Album({0: 1.0}), Album({1: 1.0}), Album({1: 1.0})]
+    run = make_run(config)
+    critic = {"params": state.critic, "batch_stats": state.critic_stats}
+    picked = dataclasses.replace(run, pick=4, critic=critic).sample(albums, 7)
+    generator_module, critic_module = make_players(config)
+    best = set()
+    for i, album in enumerate(albums):
+        latents = range(4 * i, 4 * i + 4)
+        conditions = encode([album] * 4, config.conditions, len(GENRES))
+        z = fixed_latents(config, 7, latents)
+        pictures = generator_module.apply(run.variables, z, conditions, 8, 1.0)
+        scores = critic_module.apply(critic, pictures, conditions, 8, 1.0)
+        candidates = run.sample([album] * 4, 7, latents)
+        best.add(int(np.argmax(scores)))
+        np.testing.assert_array_equal(picked[i], candidates[np.argmax(scores)])
+    assert best != {0}  # the first one would do
+
+
 def test_load_run_restores_the_saved_run(config, tmp_path):
     config.conditions = FIELDS
     with pytest.raises(UserError, match=r"experiments\.train"):
@@ -150,6 +171,11 @@ def test_load_run_restores_the_saved_run(config, tmp_path):
     # Halfway through the fade-in, from 128 to 224.
     assert (loaded.images_seen, loaded.resolution, loaded.alpha) == (176, 8, 0.5)
     jax.tree.map(np.testing.assert_array_equal, loaded.variables, state.ema_variables)
+    assert loaded.critic is None
+    judged = load_run(tmp_path, pytest.fail, pick=8)
+    jax.tree.map(np.testing.assert_array_equal, judged.critic["params"], state.critic)
+    with pytest.raises(UserError, match="4 covers together, so it can't pick from 6: use 4 or 8"):
+        load_run(tmp_path, pytest.fail, pick=6)
 
 
 def cells(run, genre_counts=(3, 1, 2)):

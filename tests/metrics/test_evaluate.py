@@ -66,9 +66,8 @@ class MadeUp(Run):
 
 def made_up(training, make, fields=("genres", "year")):
     return MadeUp(
-        config=ml_collections.ConfigDict({"seed": 0}),
+        config=ml_collections.ConfigDict({"seed": 0, "conditions": fields}),
         genres=training.genres,
-        fields=fields,
         years=training.years,
         variables={},
         images_seen=1000,
