@@ -254,7 +254,7 @@ class ConditionEmbedding(nn.Module):
             torch.where(
                 conditions[f"{field}_known"][:, None],
                 self.embed(field, conditions[field]),
-                self.get_parameter(f"{field}_unknown"),
+                getattr(self, f"{field}_unknown"),
             )
             for field in self.fields
         )
