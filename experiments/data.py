@@ -35,11 +35,13 @@ def open_dataset(name: str, resolution: int, started_with: str | None = None) ->
     """
     data_dir = Path(flags.FLAGS.data_dir).expanduser()
     path = find_dataset(data_dir, name, resolution, started_with)
+    # The smallest size that suffices, as for a dataset that is found.
+    config = next((c for c in DemoCovers.BUILDER_CONFIGS if int(c.name) >= resolution), None)
     # Of several processes, the first one builds while the others wait.
-    if path is None and name == DemoCovers.name and jax.process_index() == 0:
+    if path is None and name == DemoCovers.name and config and jax.process_index() == 0:
         print(f"building the demo covers in {data_dir} ...", file=sys.stderr, flush=True)
         try:
-            DemoCovers(data_dir=data_dir).download_and_prepare()
+            DemoCovers(config=config, data_dir=data_dir).download_and_prepare()
         except Exception as error:  # TFDS wraps the errors of the disk in its own
             raise UserError(
                 f"the demo covers could not be built in {data_dir} ({error!r:.200}); "
