@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
-from data_pipeline.demo_covers.canvas import Colour, Stamp, mix
+from data_pipeline.demo_covers.canvas import Colour, Stamp, luminance, mix
 
 
 class Inks(NamedTuple):
@@ -421,14 +421,17 @@ def violin(s: Stamp, k: Inks, rng: random.Random) -> None:
 
 def piano(s: Stamp, k: Inks, rng: random.Random) -> None:
     """A stretch of piano keys."""
-    s.rect(-1, -0.75, 1, 0.75, k.body)
+    dark, light = sorted((k.body, k.hole), key=luminance)
+    s.rect(-1.05, -0.85, 1.05, 0.8, dark)
     start = rng.randrange(7)
-    for i in range(8):
-        x = -1 + 0.25 * i
-        s.line([(x, -0.75), (x, 0.75)], 0.035, k.hole)
-        if i and (start + i) % 7 not in (0, 3):
-            s.rect(x - 0.08, -0.75, x + 0.08, 0.15, k.detail)
-    s.rect(-1, -0.85, 1, -0.7, k.detail)
+    for i in range(7):
+        x = -1 + 2 * i / 7
+        s.rect(x + 0.02, -0.65, x + 0.265, 0.72, light)
+    for i in range(1, 7):
+        if (start + i) % 7 not in (0, 3):
+            x = -1 + 2 * i / 7
+            s.rect(x - 0.09, -0.7, x + 0.09, 0.15, dark)
+    s.rect(-1.05, -0.85, 1.05, -0.65, k.detail)
 
 
 def lyre(s: Stamp, k: Inks, rng: random.Random) -> None:
@@ -671,18 +674,21 @@ def butterfly(s: Stamp, k: Inks, rng: random.Random) -> None:
 
 def heart(s: Stamp, k: Inks, rng: random.Random) -> None:
     """A heart, sometimes with a smaller one inside."""
-    half = [
-        (0, 0.95),
-        (0.75, 0.2),
-        (0.95, -0.25),
-        (0.8, -0.65),
-        (0.45, -0.8),
-        (0.15, -0.65),
-        (0, -0.4),
-    ]
-    s.polygon(half, k.body, True)
+    s.polygon(_HEART, k.body)
     if rng.random() < 0.5:
-        s.polygon([(0.55 * x, 0.55 * y) for x, y in half], k.detail, True)
+        s.polygon([(0.55 * x, 0.55 * y) for x, y in _HEART], k.detail)
+
+
+_HEART = [
+    (
+        0.97 * math.sin(t) ** 3,
+        -0.78 * math.cos(t)
+        + 0.3 * math.cos(2 * t)
+        + 0.12 * math.cos(3 * t)
+        + 0.06 * math.cos(4 * t),
+    )
+    for t in (i * math.tau / 32 for i in range(32))
+]
 
 
 def rose(s: Stamp, k: Inks, rng: random.Random) -> None:

@@ -23,7 +23,7 @@ def _layouts(
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "ambient": _layouts(
         Manner(
-            (motifs.moon, motifs.mountain, motifs.drop),
+            (motifs.moon, motifs.mountain, motifs.drop, motifs.bird),
             backdrops.haze,
             case=str.lower,
             weight=0,
@@ -36,7 +36,11 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         scene=scenes.ambient,
     ),
     "blues": _layouts(
-        Manner((motifs.electric_guitar, motifs.bottle, motifs.hat), backdrops.night, weight=0.5),
+        Manner(
+            (motifs.electric_guitar, motifs.bottle, motifs.hat, motifs.moon),
+            backdrops.night,
+            weight=0.5,
+        ),
         layouts.emblem,
         layouts.split,
         layouts.echo,
@@ -93,7 +97,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         layouts.echo,
     ),
     "dub": _layouts(
-        Manner((motifs.speaker, motifs.record, motifs.leaf), backdrops.stripes),
+        Manner((motifs.speaker, motifs.record, motifs.leaf, motifs.star), backdrops.stripes),
         layouts.emblem,
         layouts.ranks,
         layouts.rings,
@@ -102,7 +106,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "folk": _layouts(
         Manner(
-            (motifs.tree, motifs.house, motifs.sprig),
+            (motifs.tree, motifs.house, motifs.sprig, motifs.guitar),
             backdrops.paper,
             case=str,
             weight=0.5,
@@ -115,7 +119,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "free jazz": _layouts(
         Manner(
-            (motifs.saxophone, motifs.trumpet, motifs.cutout),
+            (motifs.saxophone, motifs.trumpet, motifs.cutout, motifs.piano),
             backdrops.blocks,
             case=str.lower,
             tilt=0.4,
@@ -152,7 +156,11 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         layouts.split,
     ),
     "punk": _layouts(
-        Manner((motifs.safety_pin, motifs.bomb, motifs.mohawk), backdrops.torn, tilt=0.5),
+        Manner(
+            (motifs.safety_pin, motifs.bomb, motifs.mohawk, motifs.lightning),
+            backdrops.torn,
+            tilt=0.5,
+        ),
         layouts.emblem,
         layouts.split,
         layouts.ranks,
@@ -160,7 +168,12 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         scene=scenes.punk,
     ),
     "soul": _layouts(
-        Manner((motifs.heart, motifs.rose, motifs.hand), backdrops.paper, case=str, slant=0.15),
+        Manner(
+            (motifs.heart, motifs.rose, motifs.hand, motifs.microphone),
+            backdrops.paper,
+            case=str,
+            slant=0.15,
+        ),
         layouts.emblem,
         layouts.rings,
         layouts.bands,

@@ -3,15 +3,18 @@
 import random
 import subprocess
 import sys
+import types
 import unicodedata
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from dac.errors import UserError
 from data_pipeline.demo_covers import canvas, drawing, palettes, styles
 from data_pipeline.demo_covers.demo_covers_dataset_builder import DemoCovers
 from data_pipeline.demo_covers.discography import GENRES, Album, album_of
+from experiments import data
 
 BUILD = """
 import sys
@@ -227,6 +230,15 @@ def test_dataset_features_list_the_genres(sources, size):
     features = sources[size].dataset_info.features
     assert features["genres"].feature.names == list(GENRES)
     assert features["image"].shape == (size, size, 3)
+
+
+def test_training_builds_the_smallest_size_that_suffices(tmp_path, monkeypatch):
+    monkeypatch.setattr(DemoCovers, "num_covers", 4)
+    monkeypatch.setattr(data.flags, "FLAGS", types.SimpleNamespace(data_dir=tmp_path))
+    sizes = [data.open_dataset("demo_covers", side).parent.name for side in (32, 64, 128)]
+    assert sizes == ["64", "64", "128"]
+    with pytest.raises(UserError, match="demo_covers at 256x256"):
+        data.open_dataset("demo_covers", 256)
 
 
 def test_four_thousand_covers_are_built_by_default():
