@@ -112,9 +112,9 @@ def one_cover_a_genre(album, number):
 
 @pytest.fixture
 def measure(splits, pixels, tmp_path):
-    def run_on(make, **options):
+    def run_on(make, samples=SAMPLES, **options):
         run = made_up(splits[0], make)
-        return evaluate(run, *splits, pixels, tmp_path, samples=SAMPLES, **options)
+        return evaluate(run, *splits, pixels, tmp_path, samples=samples, **options)
 
     return run_on
 
@@ -168,8 +168,8 @@ def test_a_generator_of_one_cover_a_genre(measure):
     assert report["diversity"]["verdict"].startswith("collapse: one cover a genre")
     assert report["diversity"]["features"]["ratio"] < 0.05
     assert report["between_genres"]["pixels"]["generated"] > 0.95
-    assert report["quality"]["training"]["recall"] < 0.2
-    assert report["quality"]["training"]["coverage"] < 0.1
+    assert report["quality"]["training"]["recall"] < 0.1
+    assert report["quality"]["training"]["coverage"] < 0.2
 
 
 def test_a_generator_that_copies_the_training_covers(measure, splits):
@@ -183,7 +183,7 @@ def test_a_generator_that_copies_the_training_covers(measure, splits):
         chosen = of[request(album, number)[0]]
         return training.images(np.array([chosen[number % len(chosen)]]), SIDE)[0]
 
-    measured = measure(copies)
+    measured = measure(copies, samples=4 * SAMPLES)
     report = measured.report
     assert report["conditions"]["genres"]["generated"]["shown"]
     assert report["copies"]["verdict"].startswith("copies: nearer to training")
