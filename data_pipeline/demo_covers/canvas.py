@@ -4,6 +4,7 @@ import functools
 import math
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -148,6 +149,14 @@ class Canvas:
 
     def _stroke(self, percent: float) -> int:
         return max(1, round(self._px(percent)))
+
+
+class Inks(NamedTuple):
+    """The colours of a motif: its body, its details, and its holes, which show the ground."""
+
+    body: Colour
+    detail: Colour
+    hole: Colour
 
 
 class Stamp:

@@ -5,10 +5,11 @@ import random
 from collections.abc import Callable
 
 from data_pipeline.demo_covers.backdrops import Backdrop
-from data_pipeline.demo_covers.canvas import Canvas, Colour, Stamp, mix
+from data_pipeline.demo_covers.canvas import Canvas, Colour, Inks, Stamp, mix
 from data_pipeline.demo_covers.discography import Album
-from data_pipeline.demo_covers.motifs import Inks, Motif
 from data_pipeline.demo_covers.palettes import Palette
+
+Motif = Callable[[Stamp, Inks, random.Random], None]
 
 # Height of the band that has the lettering.
 BAND = 25

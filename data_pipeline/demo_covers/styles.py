@@ -4,10 +4,11 @@ import functools
 import random
 from collections.abc import Callable
 
-from data_pipeline.demo_covers import backdrops, layouts, motifs, scenes
+from data_pipeline.demo_covers import backdrops, layouts, scenes
 from data_pipeline.demo_covers.canvas import Canvas
 from data_pipeline.demo_covers.discography import Album
 from data_pipeline.demo_covers.layouts import Manner
+from data_pipeline.demo_covers.motifs import music, nature, signs, things
 from data_pipeline.demo_covers.palettes import Palette
 
 Layout = Callable[[Canvas, Palette, random.Random, Album | None], None]
@@ -23,7 +24,7 @@ def _layouts(
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "ambient": _layouts(
         Manner(
-            (motifs.moon, motifs.mountain, motifs.drop, motifs.bird),
+            (nature.moon, nature.mountain, nature.drop, nature.bird),
             backdrops.haze,
             case=str.lower,
             weight=0,
@@ -37,7 +38,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "blues": _layouts(
         Manner(
-            (motifs.electric_guitar, motifs.bottle, motifs.hat, motifs.moon),
+            (music.electric_guitar, things.bottle, things.hat, nature.moon),
             backdrops.night,
             weight=0.5,
         ),
@@ -48,7 +49,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "bossa nova": _layouts(
         Manner(
-            (motifs.palm, motifs.sun, motifs.guitar, motifs.bird),
+            (nature.palm, nature.sun, music.guitar, nature.bird),
             backdrops.pavement,
             case=str.lower,
         ),
@@ -60,7 +61,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "classical": _layouts(
         Manner(
-            (motifs.violin, motifs.piano, motifs.lyre, motifs.laurel),
+            (music.violin, music.piano, music.lyre, nature.laurel),
             backdrops.paper,
             case=str,
             weight=0.3,
@@ -73,7 +74,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "country": _layouts(
         Manner(
-            (motifs.cactus, motifs.boot, motifs.horseshoe, motifs.wheel),
+            (nature.cactus, things.boot, things.horseshoe, things.wheel),
             backdrops.desert,
             case=str,
             weight=0.8,
@@ -85,7 +86,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "disco": _layouts(
         Manner(
-            (motifs.mirror_ball, motifs.star, motifs.shoe, motifs.lips),
+            (things.mirror_ball, signs.star, things.shoe, signs.lips),
             backdrops.rays,
             case=str,
             slant=0.2,
@@ -97,7 +98,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         layouts.echo,
     ),
     "dub": _layouts(
-        Manner((motifs.speaker, motifs.record, motifs.leaf, motifs.star), backdrops.stripes),
+        Manner((music.speaker, music.record, nature.leaf, signs.star), backdrops.stripes),
         layouts.emblem,
         layouts.ranks,
         layouts.rings,
@@ -106,7 +107,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "folk": _layouts(
         Manner(
-            (motifs.tree, motifs.house, motifs.sprig, motifs.guitar),
+            (nature.tree, things.house, nature.sprig, music.guitar),
             backdrops.paper,
             case=str,
             weight=0.5,
@@ -119,7 +120,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "free jazz": _layouts(
         Manner(
-            (motifs.saxophone, motifs.trumpet, motifs.cutout, motifs.piano),
+            (music.saxophone, music.trumpet, signs.cutout, music.piano),
             backdrops.blocks,
             case=str.lower,
             tilt=0.4,
@@ -132,7 +133,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "hip hop": _layouts(
         Manner(
-            (motifs.boombox, motifs.cassette, motifs.crown, motifs.microphone),
+            (music.boombox, music.cassette, things.crown, music.microphone),
             backdrops.bricks,
             weight=0.9,
         ),
@@ -143,7 +144,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "psychedelic rock": _layouts(
         Manner(
-            (motifs.eye, motifs.mushroom, motifs.flower, motifs.butterfly),
+            (signs.eye, nature.mushroom, nature.flower, nature.butterfly),
             backdrops.ripples,
             case=str,
             slant=-0.2,
@@ -157,7 +158,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "punk": _layouts(
         Manner(
-            (motifs.safety_pin, motifs.bomb, motifs.mohawk, motifs.lightning),
+            (things.safety_pin, things.bomb, signs.mohawk, nature.lightning),
             backdrops.torn,
             tilt=0.5,
         ),
@@ -169,7 +170,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "soul": _layouts(
         Manner(
-            (motifs.heart, motifs.rose, motifs.hand, motifs.microphone),
+            (signs.heart, nature.rose, signs.hand, music.microphone),
             backdrops.paper,
             case=str,
             slant=0.15,
@@ -182,7 +183,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "synthwave": _layouts(
         Manner(
-            (motifs.sunset, motifs.triangle, motifs.car, motifs.palm),
+            (nature.sunset, signs.triangle, things.car, nature.palm),
             backdrops.neon_floor,
             slant=0.3,
             tilt=0,
@@ -194,7 +195,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "techno": _layouts(
         Manner(
-            (motifs.smiley, motifs.cube, motifs.equalizer, motifs.target),
+            (signs.smiley, signs.cube, music.equalizer, signs.target),
             backdrops.lattice,
             case=str.lower,
             tilt=0,
@@ -206,7 +207,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "thrash metal": _layouts(
         Manner(
-            (motifs.skull, motifs.sword, motifs.pentagram, motifs.lightning),
+            (signs.skull, things.sword, signs.pentagram, nature.lightning),
             backdrops.flames,
             weight=1,
         ),
