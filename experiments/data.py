@@ -11,6 +11,7 @@ from jax.experimental import multihost_utils
 from dac.covers.dataset import VERSION, find_dataset
 from dac.errors import UserError
 from data_pipeline.demo_covers.demo_covers_dataset_builder import DemoCovers
+from data_pipeline.demo_covers.drawing import SIZES
 
 
 def define_flags() -> None:
@@ -35,11 +36,12 @@ def open_dataset(name: str, resolution: int, started_with: str | None = None) ->
     """
     data_dir = Path(flags.FLAGS.data_dir).expanduser()
     path = find_dataset(data_dir, name, resolution, started_with)
+    size = _demo_size(resolution) if name == DemoCovers.name else None
     # Of several processes, the first one builds while the others wait.
-    if path is None and name == DemoCovers.name and jax.process_index() == 0:
+    if path is None and size and jax.process_index() == 0:
         print(f"building the demo covers in {data_dir} ...", file=sys.stderr, flush=True)
         try:
-            DemoCovers(data_dir=data_dir).download_and_prepare()
+            DemoCovers(config=size, data_dir=data_dir).download_and_prepare()
         except Exception as error:  # TFDS wraps the errors of the disk in its own
             raise UserError(
                 f"the demo covers could not be built in {data_dir} ({error!r:.200}); "
@@ -55,3 +57,8 @@ def open_dataset(name: str, resolution: int, started_with: str | None = None) ->
             "--config=configs/progan_genre.py:demo, which needs none"
         )
     return path
+
+
+def _demo_size(resolution: int) -> str | None:
+    """Returns the smallest size of the demo covers that suffices, if one does."""
+    return next((str(size) for size in SIZES if size >= resolution), None)

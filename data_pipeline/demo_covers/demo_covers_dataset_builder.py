@@ -13,22 +13,28 @@ from data_pipeline.folder import CoverRecord
 from data_pipeline.held_out import choose_held_out
 
 _DESCRIPTION = """
-Album covers drawn by a program. Each of the eight genres has its own palette and layout, and the
-print style follows the release year. Many covers show the artist and the title, and some albums
-blend two genres. All albums are fictional. The dataset needs no network and is built in seconds, so
-training, sampling and evaluation can be tried at once and judged by eye.
+Album covers drawn by a program. Each genre has its own motifs, several layouts, and palettes that
+change over the decades; the print style follows the release year. Many covers show the artist and
+the title, and some albums blend two genres. All albums are fictional. The dataset needs no network
+and is built in seconds, so training, sampling and evaluation can be tried at once and judged by
+eye. Both sizes show the same covers.
 """
 
 
 class DemoCovers(tfds.core.GeneratorBasedBuilder):
-    """Draws `num_covers` covers of 64x64 pixels with complete metadata."""
+    """Draws `num_covers` covers with complete metadata; the default config is the smallest."""
 
     VERSION = tfds.core.Version(VERSION)
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
         "1.0.0": "First release.",
         "2.0.0": "The albums as arrays beside the records.",
         "3.0.0": "Some artists are held out of training.",
+        "4.0.0": "Sixteen genres, more layouts and palettes, and two sizes.",
     }
+    BUILDER_CONFIGS = [  # noqa: RUF012
+        tfds.core.BuilderConfig(name=str(size), description=f"{size}x{size} pixels")
+        for size in drawing.SIZES
+    ]
 
     # TFDS would look this up with importlib_resources, which it does not install.
     code_path = pathlib.Path(__file__)
@@ -39,8 +45,13 @@ class DemoCovers(tfds.core.GeneratorBasedBuilder):
         # Array records are written and read without TensorFlow.
         super().__init__(file_format=file_format or "array_record", **kwargs)
 
+    @property
+    def _size(self) -> int:
+        """Side of the covers in pixels."""
+        return int(self.builder_config.name)
+
     def _info(self) -> tfds.core.DatasetInfo:
-        features = cover_features(drawing.SIZE)
+        features = cover_features(self._size)
         features["genres"].feature.names = list(discography.GENRES)
         return self.dataset_info_from_configs(features=features, description=_DESCRIPTION)
 
@@ -63,7 +74,7 @@ class DemoCovers(tfds.core.GeneratorBasedBuilder):
             album = discography.album_of(index)
             png = io.BytesIO()
             # Higher levels do not compress the grain any better.
-            drawing.draw_cover(album).save(png, "PNG", compress_level=1)
+            drawing.draw_cover(album, size=self._size).save(png, "PNG", compress_level=1)
             yield (
                 index,
                 {

@@ -43,6 +43,18 @@ _SCENES = {
         "{} {}",
         ("Slow Pale Still Far Soft Low Thin Last", "Water Light Snow Harbour Air Horizon Hours"),
     ),
+    "blues": _Scene(
+        "{} {}",
+        (
+            "Blind Lonesome Slim Big Howling Memphis Ragtime Sleepy",
+            "Eddie Lou Hollis Wash Odell Jéssie Crow",
+        ),
+        "{} {}",
+        (
+            "Midnight Crossroad Lowdown Empty River Whiskey",
+            "Train,Blues,Bottle,at Dawn,Moan,Highway",
+        ),
+    ),
     "bossa nova": _Scene(
         "{} {}",
         (
@@ -53,6 +65,42 @@ _SCENES = {
         (
             "Tarde Samba Noite Manhã Praia Chorinho",
             "de Verão,azul,no Leblon,em Flor,do Mar,sem Fim",
+        ),
+    ),
+    "classical": _Scene(
+        "{} {}",
+        (
+            "Anton Clára Ludwig Amélie Jürgen Fanny Henrik Élise Otto",
+            "Weiss Lindqvist Moreau Hölzer Varga Brahn",
+        ),
+        "{} {}",
+        (
+            "Sonata Nocturnes Requiem Études Serenade Suite Quartet",
+            "in D,for Strings,op. 9,in F minor,no. 4,in Blue",
+        ),
+    ),
+    "country": _Scene(
+        "{} {}",
+        (
+            "Dusty Loretta Hank Clyde Dolly Wade Patsy Buck Jolene",
+            "Rivers Boone Wheeler Tuck Mae Dalton",
+        ),
+        "{} {}",
+        (
+            "Lonesome Dusty Broken Prairie Honky Wild",
+            "Trail,Heart,Rodeo,Horses,Road Home,Tonk Moon",
+        ),
+    ),
+    "disco": _Scene(
+        "{} {}",
+        (
+            "Glória Velvet Studio Salsoul Fever Chérie Donna Platinum",
+            "Express Sisters 54 Fantasy Machine Love",
+        ),
+        "{} {}",
+        (
+            "Saturday Boogie Mirror Dance Shake Never",
+            "Fever,All Night,Inferno,Ball,Can Stop,the Groove",
         ),
     ),
     "dub": _Scene(
@@ -82,17 +130,65 @@ _SCENES = {
         "{} {}",
         ("Free Blue Spirit Shape Open Out", "Forms,to Come,Ascent,Unit,Question,of Sound"),
     ),
+    "hip hop": _Scene(
+        "{} {}",
+        (
+            "MC DJ Big Lil Kool Grand Lady Dr.",
+            "Cipher Bronx Flow Rocka Brìck Tempo Rhyme",
+        ),
+        "{} {}",
+        (
+            "Street Block Golden Raw Rhyme Concrete",
+            "Science,Party,Chronicles,Crown,Tapes,by Nature",
+        ),
+    ),
+    "psychedelic rock": _Scene(
+        "The {} {}",
+        (
+            "Electric Purple Cosmic Strawberry Velvet Infinïte Third",
+            "Mushroom Eye Carnival Garden Prophets Moth",
+        ),
+        "{} {}",
+        (
+            "Kaleidoscope Lucid Mellow Tangerine Inner Magic",
+            "Trip,Meadow,of the Mind,Butterfly,Sunrise,Machine",
+        ),
+    ),
     "punk": _Scene(
         "The {} {}",
         ("Dead Kid Bad Rat Nö Spit Cheap", "Boys Fits Ticks Rats Riots Züri Shots"),
         "{} {}",
         ("No Kill Burn Eat Hate Total", "Future Radio Manners Monday Rent Noise"),
     ),
+    "soul": _Scene(
+        "{} {}",
+        (
+            "Otis Aretta Marvin Sâdie Curtis Gladys Éttie Percy",
+            "James Redd Sweet Mayfair Holloway Gale",
+        ),
+        "{} {}",
+        (
+            "Sweet Deep Tender Burning True Hold",
+            "Love,Devotion,on Me,Tears,Hands,Roses",
+        ),
+    ),
     "synthwave": _Scene(
         "{} {}",
         ("Neon Laser Turbo Nova Mïdnight Cobra Chrome Hyper", "Rider Drive 84 Vice Grid Nights"),
         "{} {}",
         ("Night Electric Sunset Outrun Miami Digital", "Drive Dreams Heat City Horizon Love"),
+    ),
+    "techno": _Scene(
+        "{} {}",
+        (
+            "Modul Phase Kraft Röntgen Acid Zero Sub Vektor",
+            "303 Eins System Labor Null 909 Form",
+        ),
+        "{} {}",
+        (
+            "Signal Warehouse Loop Static Minimal Pulse",
+            "Error,EP 2,Berlin,State,120 bpm,Theory",
+        ),
     ),
     "thrash metal": _Scene(
         "{}{}",

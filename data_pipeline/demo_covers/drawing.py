@@ -1,4 +1,4 @@
-"""Draws the demo covers: the genre sets the layout, the year the style of printing."""
+"""Draws the demo covers: the genre sets what is shown, the year the palette and the printing."""
 
 import functools
 import math
@@ -7,11 +7,14 @@ import random
 import numpy as np
 from PIL import Image
 
-from data_pipeline.demo_covers.canvas import SIDE, Canvas
+from data_pipeline.demo_covers.canvas import Canvas
 from data_pipeline.demo_covers.discography import FIRST_YEAR, LAST_YEAR, Album
-from data_pipeline.demo_covers.layouts import STYLES
+from data_pipeline.demo_covers.palettes import palette_of
+from data_pipeline.demo_covers.styles import LAYOUTS
 
-SIZE = 64
+SIZES = (64, 128)
+# Covers are drawn larger by this factor and reduced, for antialiasing.
+OVERSAMPLING = 2
 # Fraction of covers that show the artist and the title.
 LETTERED_RATE = 0.6
 
@@ -22,15 +25,18 @@ _OLD_WHITE = np.array([0.97, 0.91, 0.76], np.float32)
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def draw_cover(album: Album, seed: int = 0) -> Image.Image:
-    """Returns the cover of an album, `[64, 64, 3]` RGB; deterministic."""
+def draw_cover(album: Album, seed: int = 0, size: int = SIZES[0]) -> Image.Image:
+    """Returns the cover of an album, `[size, size, 3]` RGB; deterministic.
+
+    All sizes show the same drawing; only the grain of the paper differs.
+    """
     rng = random.Random(f"cover {seed} {album.album_id}")
-    # An album with two genres uses the layout of the first and the colours of the second.
-    _, layout = STYLES[album.genres[0]]
-    palette, _ = STYLES[album.genres[-1]]
+    # An album with two genres uses a layout of the first and the colours of the second.
+    layout = rng.choice(LAYOUTS[album.genres[0]])
+    palette = palette_of(album.genres[-1], album.release_year).jittered(rng)
     lettered = rng.random() < LETTERED_RATE
-    canvas = Canvas(palette.ground)
-    layout(canvas, palette.jittered(rng), rng, album if lettered else None)
+    canvas = Canvas(palette.ground, OVERSAMPLING * size)
+    layout(canvas, palette, rng, album if lettered else None)
     return _printed(canvas.image, album.release_year, rng)
 
 
@@ -43,13 +49,13 @@ def _printed(art: Image.Image, year: int, rng: random.Random) -> Image.Image:
     """
     age = (LAST_YEAR - year) / (LAST_YEAR - FIRST_YEAR)
 
-    margin = round(age * 0.085 * SIDE)
-    sheet = Image.new("RGB", (SIDE, SIDE), _PAPER)
-    inner = SIDE - 2 * margin
+    margin = round(age * 0.085 * art.width)
+    sheet = Image.new("RGB", art.size, _PAPER)
+    inner = art.width - 2 * margin
     if margin:
         art = art.resize((inner, inner), Image.Resampling.BILINEAR)
     sheet.paste(art, (margin, margin))
-    rgb = np.asarray(sheet.reduce(SIDE // SIZE), np.float32) / 255
+    rgb = np.asarray(sheet.reduce(OVERSAMPLING), np.float32) / 255
 
     grey = (rgb @ _LUMINANCE)[..., None]
     eighties = math.exp(-(((year - 1985) / 9) ** 2))
@@ -57,8 +63,8 @@ def _printed(art: Image.Image, year: int, rng: random.Random) -> Image.Image:
     # Fading: black turns brown, white turns yellow.
     rgb = rgb * (1 - age + age * (_OLD_WHITE - _OLD_BLACK)) + age * _OLD_BLACK
 
-    grain, ring, shine = _textures()
-    x, y = (rng.randrange(SIZE) for _ in range(2))
+    grain, ring, shine = _textures(len(rgb))
+    x, y = (int(rng.random() * len(rgb)) for _ in range(2))
     rgb += 0.045 * age * np.roll(grain, (y, x), (0, 1))
     rgb += 0.16 * max(0.0, (1988 - year) / 38) * ring * rng.uniform(0.6, 1)
     rgb += 0.22 * max(0.0, (year - 1990) / 35) * shine
@@ -66,10 +72,10 @@ def _printed(art: Image.Image, year: int, rng: random.Random) -> Image.Image:
 
 
 @functools.cache
-def _textures() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the grain ~ N(0, 1), the record's ring and the shine, each `[64, 64, 1]`."""
-    grain = np.random.Generator(np.random.Philox(0)).normal(size=(SIZE, SIZE))
-    y, x = (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
+def _textures(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the grain ~ N(0, 1), the record's ring and the shine, each `[size, size, 1]`."""
+    grain = np.random.Generator(np.random.Philox(0)).normal(size=(size, size))
+    y, x = (np.mgrid[:size, :size] + 0.5) / size
     ring = np.exp(-(((np.hypot(x - 0.5, y - 0.5) - 0.43) / 0.016) ** 2))
     shine = np.clip(1 - (x + y) / 0.9, 0, 1)
     return tuple(t[..., None].astype(np.float32) for t in (grain, ring, shine))

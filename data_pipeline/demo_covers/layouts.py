@@ -1,381 +1,259 @@
-"""The palette and the layout function of each genre.
-
-Each colour of a palette has the same role in every layout, so an album with two genres can combine
-the layout of one with the palette of the other. Positions are in percent of the cover's side.
-"""
+"""Compositions of motifs on a backdrop, with a band of lettering; they are shared by all genres."""
 
 import dataclasses
-import math
 import random
 from collections.abc import Callable
 
-from data_pipeline.demo_covers.canvas import Canvas, Colour, luminance, mix
+from data_pipeline.demo_covers.backdrops import Backdrop
+from data_pipeline.demo_covers.canvas import Canvas, Colour, Inks, Stamp, mix
 from data_pipeline.demo_covers.discography import Album
+from data_pipeline.demo_covers.palettes import Palette
+
+Motif = Callable[[Stamp, Inks, random.Random], None]
+
+# Height of the band that has the lettering.
+BAND = 25
 
 
 @dataclasses.dataclass(frozen=True)
-class Palette:
-    """Five inks: two for the background, two for the foreground, one for the lettering."""
+class Manner:
+    """What the covers of a genre share.
 
+    Attributes:
+      motifs: what is shown.
+      backdrop: what is behind them.
+      case: how names are spelled: `str.upper`, `str.lower` or `str`.
+      weight, slant, spacing: of the lettering, as for `Canvas.text`.
+      tilt: how far motifs may turn to either side, in radians.
+    """
+
+    motifs: tuple[Motif, ...]
+    backdrop: Backdrop
+    case: Callable[[str], str] = str.upper
+    weight: float = 0.8
+    slant: float = 0
+    spacing: float = 0
+    tilt: float = 0.15
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """A cover on which a composition is drawn, in the rows from `top` to `bottom`."""
+
+    canvas: Canvas
+    palette: Palette
+    manner: Manner
+    rng: random.Random
     ground: Colour
-    field: Colour
-    main: Colour
-    accent: Colour
-    ink: Colour
+    top: float
+    bottom: float
 
-    def jittered(self, rng: random.Random) -> "Palette":
-        """Returns the palette with every colour slightly varied, as in another print run."""
-        return Palette(
-            *(
-                tuple(min(255, max(0, c + rng.randint(-12, 12))) for c in colour)
-                for colour in dataclasses.astuple(self)
-            )
-        )
+    @property
+    def middle(self) -> float:
+        """The row half-way down the free space."""
+        return (self.top + self.bottom) / 2
 
-    def on(self, ground: Colour) -> Colour:
-        """Returns the lettering's colour on `ground`: the ink, or the colour with most contrast."""
-        light = luminance(ground)
-        if abs(luminance(self.ink) - light) > 90:
-            return self.ink
-        return max(dataclasses.astuple(self), key=lambda colour: abs(luminance(colour) - light))
+    @property
+    def reach(self) -> float:
+        """Half the height of the free space."""
+        return (self.bottom - self.top) / 2
+
+    def motif(self) -> Motif:
+        """Returns one of the genre's motifs."""
+        return self.rng.choice(self.manner.motifs)
+
+    def plate(self) -> Colour:
+        """Returns a colour to put behind a motif: one that stands out from the ground."""
+        weights = dict(zip(self.palette, (8, 8, 8, 1, 1), strict=True))
+        colours = self.palette.by_contrast(self.ground)
+        return self.rng.choices(colours, [weights[colour] for colour in colours])[0]
+
+    def inks(self, ground: Colour) -> Inks:
+        """Returns colours for a motif on `ground`."""
+        body, *others = self.palette.by_contrast(ground)[:4]
+        if len(others) > 1 and self.rng.random() < 0.4:
+            body, others[0] = others[0], body
+        details = [colour for colour in self.palette.by_contrast(body) if colour in others]
+        return Inks(body, details[0] if details else mix(body, ground, 0.5), ground)
+
+    def put(
+        self, motif: Motif, x: float, y: float, size: float, inks: Inks, tilt: float | None = None
+    ) -> None:
+        """Draws a motif; turns it at random if `tilt` is None."""
+        tilt = self.rng.uniform(-1, 1) * self.manner.tilt if tilt is None else tilt
+        motif(Stamp(self.canvas, x, y, size, tilt), inks, self.rng)
 
 
-def _thrash_metal(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -> None:
-    """A skull among flames under a spiked logo."""
-    c.gradient(0, 100, [p.ground, p.ground, mix(p.ground, p.field, 0.6), p.field])
-    for side in (-1, 1):
-        x = 50 + side * rng.uniform(30, 36)
-        bolt = [(0, 28), (-6, 47), (-1, 46), (-5, 68), (6, 42), (1, 43), (5, 28)]
-        c.polygon([(x + side * dx, y) for dx, y in bolt], p.accent)
-    _flames(c, rng, p.main, base=78, height=24)
-    x, y, r = 50 + rng.uniform(-4, 4), 56 + rng.uniform(-2, 2), rng.uniform(14, 17.5)
-    if rng.random() < 0.5:
-        for side in (-1, 1):
-            horn = [(6, -9), (17, -15), (15, -28), (23, -14), (13, -2)]
-            c.polygon([(x + side * dx, y + dy) for dx, dy in horn], p.ink)
-    c.disc(x, y, r, p.ink)
-    c.polygon([(x - 10, y + 8), (x + 10, y + 8), (x + 8, y + 27), (x - 8, y + 27)], p.ink)
-    for side in (-1, 1):
-        eye = [(2, 4), (11, -3), (11, 5), (6, 8)]
-        c.polygon([(x + side * dx, y + dy) for dx, dy in eye], p.ground)
-    c.polygon([(x, y + 8), (x - 2.5, y + 14), (x + 2.5, y + 14)], p.ground)
-    for dx in (-5, 0, 5):
-        c.line([(x + dx, y + 18), (x + dx, y + 27)], 1.2, p.ground)
-    _flames(c, rng, p.accent, base=91, height=13)
+Composition = Callable[[Page], None]
 
-    # The logo: a bar with teeth that get longer outwards, and two blades at each end.
-    upper, lower = [], []
-    for x in range(10, 91, 8):
-        reach = 2 + 5 * abs(x - 50) / 40 + rng.uniform(-1, 3)
-        upper += [(x, 10 - reach), (x + 4, 10)]
-        lower += [(x, 21 + reach), (x + 4, 21)]
-    c.polygon([*upper[:-1], *lower[-2::-1]], p.main)
-    for side in (-1, 1):
-        for root, tip in ((9, rng.uniform(0, 3)), (20, rng.uniform(36, 44))):
-            blade = [(44, root), (48 + rng.uniform(0, 2), tip), (34, root + 2)]
-            c.polygon([(50 + side * dx, y) for dx, y in blade], p.main)
+
+def lay_out(
+    composition: Composition,
+    manner: Manner,
+    canvas: Canvas,
+    palette: Palette,
+    rng: random.Random,
+    album: Album | None,
+) -> None:
+    """Draws a backdrop, a composition and, if there is an album, its names."""
+    ground = manner.backdrop(canvas, palette, rng)
+    above = rng.random() < 0.5
+    band = BAND if album else 0
+    top, bottom = (band, 100) if above else (0, 100 - band)
+    composition(Page(canvas, palette, manner, rng, ground, top, bottom))
     if album:
-        c.text(album.artist.upper(), (50, 15.5), 15, p.on(p.main), width=78, weight=0.8)
-        c.text(album.title.upper(), (50, 94.5), 9.5, p.on(p.accent), weight=0.8)
+        y = 0 if above else 100 - BAND
+        colour = rng.choice((palette.ground, palette.ground, palette.field))
+        ink = palette.on(colour)
+        canvas.rect(0, y, 100, y + BAND, colour)
+        artist, title = manner.case(album.artist), manner.case(album.title)
+        y += 10 if above else 8
+        style = {"slant": manner.slant, "width": 86}
+        canvas.text(artist, (50, y), 15, ink, weight=manner.weight, spacing=manner.spacing, **style)
+        canvas.text(title, (50, y + 10.5), 9, ink, spacing=manner.spacing / 2, **style)
 
 
-def _flames(c: Canvas, rng: random.Random, colour: Colour, base: float, height: float) -> None:
-    """Draws a row of pointed flames that rise from `base`; fills everything below."""
-    points = [(-5, 105)]
-    for x in range(-5, 106, 10):
-        points.append((x, base))
-        points.append((x + 5 + rng.uniform(-3, 3), base - height * rng.uniform(0.4, 1.2)))
-    c.polygon([*points, (105, 105)], colour)
+def emblem(g: Page) -> None:
+    """One large motif, often on a disc, a square or a diamond."""
+    x, r, shape = 50 + g.rng.uniform(-6, 6), g.reach * g.rng.uniform(0.78, 0.94), g.rng.random()
+    plate, size = g.plate(), 0.68 * r
+    if shape < 0.4:
+        g.canvas.disc(x, g.middle, r, plate)
+    elif shape < 0.6:
+        g.canvas.rect(x - r, g.middle - r, x + r, g.middle + r, plate)
+        size = 0.78 * r
+    elif shape < 0.75:
+        corners = [(0, -1.15), (1.15, 0), (0, 1.15), (-1.15, 0)]
+        g.canvas.polygon([(x + r * dx, g.middle + r * dy) for dx, dy in corners], plate)
+        size = 0.6 * r
+    else:
+        plate, size = g.ground, 0.88 * r
+    g.put(g.motif(), x, g.middle, size, g.inks(plate))
 
 
-def _dub(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -> None:
-    """Two stacks of speakers before three bands of colour."""
-    c.rect(0, 27, 100, 100, p.main)
-    c.rect(0, 84, 100, 100, p.accent)
-    foot, half, gap = 93 + rng.uniform(-2, 2), rng.uniform(18, 20), rng.uniform(3, 7)
-    for x in (50 - gap - half, 50 + gap + half):
-        c.rect(x - half, foot - 62, x + half, foot, p.field)
-        for y, r in ((foot - 17, 15.5), (foot - 46, rng.uniform(10.5, 13))):
-            c.disc(x, y, r, p.ground)
-            c.disc(x, y, r * 0.82, mix(p.field, p.ground, 0.25))
-            c.disc(x, y, r * 0.45, p.main)
-            c.disc(x, y, r * 0.22, p.accent)
-        for shelf in (62, 33):
-            c.line([(x - half, foot - shelf), (x + half, foot - shelf)], 1.6, p.accent)
-    if rng.random() < 0.5:
-        c.line([(50, foot - 62), (50, foot)], 1.6, p.field)
-        c.disc(50, foot - 62, 3.5, p.field)
-    if album:
-        ink = p.on(p.ground)
-        c.text(album.artist.upper(), (50, 10), 15, ink, weight=0.8)
-        c.text(album.title.upper(), (50, 21), 8.5, ink, spacing=0.08)
+def ranks(g: Page) -> None:
+    """Rows and columns of motifs on tiles of alternating colours."""
+    columns, rows = g.rng.choice(((2, 2), (3, 2), (3, 3), (4, 3), (1, 2), (2, 1), (3, 1)))
+    wide, high = 100 / columns, 2 * g.reach / rows
+    size = 0.4 * min(wide, high)
+    tiles = [g.ground, g.plate()]
+    inks = [g.inks(tile) for tile in tiles]
+    motifs = g.rng.sample(g.manner.motifs, 2) if g.rng.random() < 0.5 else [g.motif()] * 2
+    for row in range(rows):
+        for column in range(columns):
+            odd = (row + column) % 2
+            x, y = column * wide, g.top + row * high
+            g.canvas.rect(x, y, x + wide, y + high, tiles[odd])
+            g.put(motifs[odd], x + wide / 2, y + high / 2, size, inks[odd])
 
 
-def _bossa_nova(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -> None:
-    """A guitar and a sugarloaf under a large sun, above the waves of a seaside pavement."""
-    c.disc(67 + rng.uniform(-5, 5), 43 + rng.uniform(-3, 3), rng.uniform(19, 23), p.accent)
-    peak = 78 + rng.uniform(-6, 6)
-    hill = [(t, 73 - 30 * math.exp(-(((t - peak) / 12) ** 4))) for t in range(40, 102)]
-    c.polygon([(40, 75), *hill, (102, 75)], p.main)
-    c.rect(0, 71, 100, 100, p.field)
-    shift = rng.uniform(0, 25)
-    for y in (75, 84.5, 94):
-        wave = [(t, y + 3 * math.sin((t + shift) * math.tau / 25)) for t in range(-2, 104, 2)]
-        c.line(wave, 4.2, p.ink)
-
-    # The guitar leans: its neck and the centres of its two bouts lie on one slanted axis.
-    x, lean = 21 + rng.uniform(-3, 3), rng.uniform(2, 11)
-    head = (x + lean, 15)
-    c.line([(x, 66), head], 4.5, p.ink)
-    c.line([head, (head[0] + lean / 8, 8)], 7.5, p.ink)
-    for colour, edge in ((p.ink, 2), (p.main, 0)):
-        c.disc(x, 67, 14 + edge, colour)
-        c.disc(x + lean * 0.35, 49, 9.5 + edge, colour)
-    c.disc(x + lean * 0.2, 58, 4.5, p.ink)
-    c.line([(x - 6, 73), (x + 5, 74)], 2.4, p.ink)
-    if album:
-        c.text(album.artist.lower(), (95, 9), 12, p.on(p.ground), width=56, align=1, weight=0.8)
-        c.text(album.title.lower(), (95, 18), 8, p.field, width=54, align=1)
+def horizon(g: Page) -> None:
+    """Motifs of several sizes that stand on the ground, under a disc in the sky."""
+    line = g.bottom - g.rng.uniform(0.2, 0.45) * g.reach
+    sky = g.palette.by_contrast(g.ground)
+    disc, land = sky[min(2, len(sky) - 1)], g.rng.choice(sky[-2:])
+    r = g.rng.uniform(0.35, 0.6) * g.reach
+    g.canvas.disc(g.rng.uniform(20, 80), line - g.rng.uniform(0.6, 1.3) * g.reach, r, disc)
+    g.canvas.rect(0, line, 100, 100, land)
+    inks, motif, count = g.inks(g.ground), g.motif(), g.rng.randint(1, 4)
+    start = g.rng.uniform(0, 1)
+    for i in range(count):
+        size = g.reach * g.rng.uniform(0.4, 0.8) / (1 + 0.15 * count)
+        x = (100 * (i + start) / count + g.rng.uniform(-4, 4)) % 100
+        g.put(motif, x, line + 0.15 * g.reach - size, size, inks, tilt=0)
 
 
-def _synthwave(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -> None:
-    """A striped sun sets over a grid that runs to the horizon."""
-    horizon = 62 + rng.uniform(-2.5, 2.5)
-    c.gradient(0, horizon, [p.ground, p.ground, p.field, p.main])
-    for _ in range(9):
-        c.disc(rng.uniform(0, 100), rng.uniform(0, 30), 0.7, p.ink)
-    x, r = 50 + rng.uniform(-4, 4), rng.uniform(21, 25)
-    y = horizon - 0.7 * r
-    # Row by row; the gaps between the stripes widen towards the horizon.
-    for row in range(round(y - r), round(horizon)):
-        down = (row - y) / r
-        half = r * math.sqrt(max(0, 1 - down * down))
-        if (horizon - row) % 6 >= 1 + 3 * down or down < 0:
-            c.rect(x - half, row, x + half, row + 1, mix(p.ink, p.main, 0.5 + 0.5 * down))
-    ridge = [
-        (t, horizon - max(0, abs(t - 50) - 15) * rng.uniform(0.1, 0.5)) for t in range(0, 101, 10)
-    ]
-    c.polygon([(0, horizon), *ridge, (100, horizon)], mix(p.ground, p.field, 0.25))
-    c.gradient(horizon, 100, [mix(p.ground, p.field, 0.35), p.ground])
-    for lane in range(-9, 10):
-        c.line([(50 + lane * 6, horizon), (50 + lane * 26, 102)], 0.9, p.accent)
-    for row in range(6):
-        y = horizon + (100 - horizon) * (row / 6) ** 1.7
-        c.line([(0, y), (100, y)], 0.9 + row * 0.15, p.accent)
-    if rng.random() < 0.5:
-        x, side = rng.choice(((13, 1), (87, -1)))
-        c.line([(x, 80), (x + 2 * side, 55), (x + 5 * side, 34)], 2, p.ground)
-        for dx, dy in ((-11, 8), (-9, 0), (2, -7), (10, 0), (12, 8)):
-            top = (x + 5 * side, 34)
-            c.polygon([top, (top[0] + dx * 0.5, 34 + dy - 4), (top[0] + dx, 34 + dy)], p.ground)
-    if album:
-        c.text(album.artist.upper(), (50, 13), 16, p.accent, weight=0.8, slant=0.3)
-        c.text(album.title, (50, 89), 12, p.on(p.ground), weight=0.8, slant=0.3)
+def split(g: Page) -> None:
+    """A panel on one side with a large motif, and a column of small ones beside it."""
+    edge, right = g.rng.uniform(30, 40), g.rng.random() < 0.5
+    panel = g.plate()
+    x0, x1 = (edge, 100) if right else (0, 100 - edge)
+    g.canvas.rect(x0, g.top, x1, g.bottom, panel)
+    size = 0.42 * min(x1 - x0, 2 * g.reach)
+    large, small = g.rng.sample(g.manner.motifs, 2)
+    g.put(large, (x0 + x1) / 2, g.middle, size, g.inks(panel))
+    x, count, inks = edge / 2 if right else 100 - edge / 2, g.rng.randint(2, 4), g.inks(g.ground)
+    high = 2 * g.reach / count
+    for i in range(count):
+        g.put(small, x, g.top + (i + 0.5) * high, 0.38 * min(edge, high), inks)
 
 
-def _folk(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -> None:
-    """A tree on a hill, seen through an arch."""
-    left, right, top, foot = 18, 82, 40, 80
-    for colour, edge in ((p.ink, 2.5), (p.field, 0)):
-        c.disc(50, top, 32 + edge, colour)
-        c.rect(left - edge, top, right + edge, foot + edge, colour)
-    sun = 50 + rng.choice((-1, 1)) * rng.uniform(12, 18)
-    c.disc(sun, 29 + rng.uniform(-4, 4), rng.uniform(5.5, 7.5), p.accent)
-    phase, tilt = rng.uniform(0, math.tau), rng.uniform(-5, 5)
-    for level, colour in ((57, mix(p.main, p.field, 0.45)), (67, p.main)):
-        crest = [
-            (t, level + 3 * math.sin(phase + level + t / 10) + tilt * (t - 50) / 32)
-            for t in range(left, right + 1, 2)
-        ]
-        c.polygon([(left, foot), *crest, (right, foot)], colour)
-    x, crown = 50 + rng.uniform(-8, 8), rng.uniform(9, 12)
-    c.polygon([(x - 3, 72), (x - 1.3, 48), (x + 1.3, 48), (x + 3, 72)], p.ink)
-    for dx, dy, share in ((-7, 3, 0.75), (7, 3, 0.75), (0, -3, 1)):
-        c.disc(x + dx, 45 + dy, crown * share, mix(p.main, p.ink, 0.45))
-    # A sprig in each upper corner.
-    for side in (-1, 1):
-        c.line([(50 + side * 46, 30), (50 + side * 42, 12), (50 + side * 30, 4)], 1, p.ink)
-        for dx, y in ((43, 25), (47, 18), (40, 17), (42, 7), (36, 11), (35, 3)):
-            c.disc(50 + side * dx, y, 2.6, p.accent, ry=1.8)
-    if album:
-        ink = p.on(p.ground)
-        c.text(album.title, (50, 88.5), 10.5, ink, weight=0.5)
-        c.text(album.artist.upper(), (50, 96), 6, ink, width=70, spacing=0.2)
+def scatter(g: Page) -> None:
+    """Many motifs strewn over the page."""
+    cells, inks = g.rng.choice((3, 4, 4)), [g.inks(g.ground) for _ in range(2)]
+    step = 100 / cells
+    rows = max(2, round(2 * g.reach / step))
+    high = 2 * g.reach / rows
+    motifs = [g.motif() for _ in range(2)]
+    for row in range(rows):
+        for column in range(cells):
+            x = (column + 0.5 + g.rng.uniform(-0.2, 0.2)) * step
+            y = g.top + (row + 0.5 + g.rng.uniform(-0.2, 0.2)) * high
+            size = min(step, high) * g.rng.uniform(0.28, 0.48)
+            g.put(g.rng.choice(motifs), x, y, size, g.rng.choice(inks), g.rng.uniform(-0.6, 0.6))
 
 
-def _free_jazz(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -> None:
-    """Cut paper on a tinted block, beside a white column of type."""
-    edge = 28 + rng.uniform(-2, 2)
-    c.rect(edge, 0, 100, 100, p.field)
-    middle = (edge + 100) / 2
-    shade = [(edge, 101), (edge, rng.uniform(62, 74)), (100, rng.uniform(74, 88)), (100, 101)]
-    c.polygon(shade, p.main)
-    c.disc(middle + rng.uniform(-4, 4), 35 + rng.uniform(-4, 4), rng.uniform(21, 26), p.main)
-    lean = rng.uniform(4, 10)
-    for step in (-1, 0, 1):
-        x, y = middle - 3 + 18 * step + rng.uniform(-3, 3), 51 + rng.uniform(-4, 4)
-        long, tip = rng.uniform(28, 38), lean + rng.uniform(-5, 5)
-        c.polygon(
-            [(x - 5, y + long), (x - 7, y), (x + tip, y - long), (x + 5, y), (x + 2, y + long)],
-            p.ground,
-        )
-    c.disc(middle + 22 + rng.uniform(-4, 4), 19 + rng.uniform(-4, 4), rng.uniform(6.5, 9), p.accent)
-    c.rect(0, 90, edge, 100, p.accent)
-    if album:
-        ink = p.on(p.ground)
-        c.text(
-            album.artist.upper(), (9.5, 86), 16, ink, width=80, align=0, weight=0.8, upwards=True
-        )
-        c.text(album.title.lower(), (20.5, 86), 9, ink, width=80, align=0, upwards=True)
+def frame(g: Page) -> None:
+    """A motif in a frame that has smaller motifs in its corners."""
+    border, inner = g.plate(), g.plate()
+    width, inset = g.rng.uniform(3, 7), g.rng.uniform(2, 5)
+    for step, colour in ((0, border), (width, g.ground), (width + inset, inner)):
+        g.canvas.rect(step, g.top + step, 100 - step, g.bottom - step, colour)
+    size = 0.76 * (g.reach - width - inset)
+    large, small = g.rng.sample(g.manner.motifs, 2)
+    inks = g.inks(inner)
+    x = 50 + g.rng.uniform(-4, 4)
+    g.put(large, x, g.middle, size, inks)
+    corner = 0.2 * g.reach
+    far = width + inset + 1.4 * corner
+    for x in (far, 100 - far):
+        for y in (g.top + far, g.bottom - far):
+            g.put(small, x, y, corner, inks)
 
 
-def _ambient(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -> None:
-    """A moon in haze over still water."""
-    horizon = 68 + rng.uniform(-4, 4)
-    c.gradient(0, horizon, [p.main, p.ground, mix(p.ground, p.accent, 0.7)])
-    x, y, r = 50 + rng.uniform(-15, 15), 33 + rng.uniform(-4, 4), rng.uniform(11, 15)
-    # The halo starts from the gradient's colour at the moon's height.
-    around = mix(p.main, p.ground, min(1, y / (horizon / 2)))
-    for step in range(6):
-        c.disc(x, y, r * (1.6 - 0.1 * step), mix(around, p.accent, 0.1 + 0.1 * step))
-    c.disc(x, y, r, p.accent)
-    peak, broad = rng.uniform(10, 90), rng.uniform(12, 24)
-    far = [(t, horizon - 6 * math.exp(-(((t - peak) / broad) ** 2))) for t in range(0, 101, 4)]
-    c.polygon([(0, horizon), *far, (100, horizon)], mix(p.field, p.ground, 0.45))
-    c.gradient(horizon, 100, [mix(p.field, p.ground, 0.3), p.field, mix(p.field, p.ink, 0.3)])
-    for step in range(4):
-        half, row = rng.uniform(0.4, 0.9) * (r - 2 * step), horizon + 3 + 3.5 * step
-        c.line([(x - half, row), (x + half, row)], 1.2, mix(p.field, p.accent, 0.75 - 0.1 * step))
-    if album:
-        ink = p.on(p.field)
-        c.text(album.artist.lower(), (50, 88), 9, ink, width=76, spacing=0.25)
-        c.text(album.title.lower(), (50, 95.5), 6, ink, width=70, spacing=0.1)
+def bands(g: Page) -> None:
+    """Slanting bands of colour with a motif on a disc."""
+    colours = [g.ground, *g.palette.by_contrast(g.ground)]
+    g.rng.shuffle(colours)
+    count, lean = g.rng.randint(4, 7), g.rng.choice((-1, 1)) * g.rng.uniform(20, 70)
+    wide = 180 / count
+    for i in range(count):
+        x = i * wide - 40
+        x0, x1 = x + lean / 2, x - lean / 2
+        corners = [(x0, g.top), (x0 + wide, g.top), (x1 + wide, g.bottom), (x1, g.bottom)]
+        g.canvas.polygon(corners, colours[i % len(colours)])
+    r, x = g.reach * g.rng.uniform(0.6, 0.8), g.rng.uniform(40, 60)
+    g.canvas.disc(x, g.middle, r, g.ground)
+    g.put(g.motif(), x, g.middle, 0.74 * r, g.inks(g.ground))
 
 
-def _punk(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -> None:
-    """A photocopied face with its eyes taped over, and a ransom note."""
-    torn = [(t, 76 - 0.16 * t + rng.uniform(-2, 2)) for t in range(0, 101, 5)]
-    c.polygon([(0, 101), *torn, (100, 101)], p.field)
-    turn = rng.uniform(-6, 6)
-    corners = [(27 - turn, 28 + turn), (73 - turn, 28 - turn), (73 + turn, 84 - turn)]
-    c.polygon([*corners, (27 + turn, 84 + turn)], p.ink)
-    x, y = 50 + rng.uniform(-3, 3), 56 + rng.uniform(-2, 2)
-    c.disc(x, y, rng.uniform(13, 16), p.main, ry=20)
-    for dx in range(-12, 13, 6):
-        lock = (x + dx * 1.5 + rng.uniform(-3, 3), y - 26 + abs(dx) / 2)
-        c.polygon([(x + dx - 4, y - 13), lock, (x + dx + 4, y - 13)], p.main)
-    tape = rng.uniform(-4, 4)
-    strip = [(x - 20, y - 8 + tape), (x + 20, y - 8 - tape), (x + 20, y - tape), (x - 20, y + tape)]
-    c.polygon(strip, p.accent)
-    c.disc(x, y + 11, rng.uniform(3, 6), p.ink, ry=3.5)
-
-    # Without a name, the note shows random symbols.
-    note = album.artist.upper() if album else "".join(rng.choices("!?#%&@*", k=8))
-    step = 92 / len(note)
-    for i, letter in enumerate(note):
-        paper = (p.main, p.accent, p.ink, p.main)[(i + rng.randint(0, 1)) % 4]
-        left, y, skew = 4 + step * i, 15 + rng.uniform(-2, 2), rng.uniform(-1.5, 1.5)
-        if letter != " ":
-            scrap = [
-                (left, y - 8 + skew),
-                (left + step, y - 8 - skew),
-                (left + step, y + 8),
-                (left, y + 8),
-            ]
-            c.polygon(scrap, paper)
-            c.text(
-                letter,
-                (left + step / 2, y),
-                rng.uniform(11, 15),
-                p.on(paper),
-                width=step,
-                weight=0.8,
-            )
-    if album:
-        c.text(album.title.upper(), (50, 92), 13, p.on(p.field), weight=0.8)
+def rings(g: Page) -> None:
+    """Concentric discs or squares around a motif."""
+    colours = [g.ground, g.plate()]
+    count, square = g.rng.randint(3, 5), g.rng.random() < 0.3
+    x = 50 + g.rng.uniform(-5, 5)
+    inner, outer = g.reach * g.rng.uniform(0.5, 0.62), g.reach * g.rng.uniform(1.1, 1.5)
+    for i in range(count + 1):
+        r, colour = outer + (inner - outer) * i / count, colours[(i + 1) % 2]
+        if square:
+            g.canvas.rect(x - r, g.middle - r, x + r, g.middle + r, colour)
+        else:
+            g.canvas.disc(x, g.middle, r, colour)
+    size = inner * (0.84 if square else 0.74)
+    g.put(g.motif(), x, g.middle, size, g.inks(colour))
 
 
-Layout = Callable[[Canvas, Palette, random.Random, Album | None], None]
-
-STYLES: dict[str, tuple[Palette, Layout]] = {
-    "ambient": (
-        Palette(
-            ground=(190, 222, 228),
-            field=(88, 150, 168),
-            main=(158, 178, 216),
-            accent=(250, 250, 240),
-            ink=(38, 66, 84),
-        ),
-        _ambient,
-    ),
-    "bossa nova": (
-        Palette(
-            ground=(244, 124, 32),
-            field=(252, 236, 204),
-            main=(206, 74, 30),
-            accent=(255, 208, 64),
-            ink=(54, 24, 20),
-        ),
-        _bossa_nova,
-    ),
-    "dub": (
-        Palette(
-            ground=(10, 110, 52),
-            field=(18, 34, 22),
-            main=(248, 196, 30),
-            accent=(206, 36, 32),
-            ink=(255, 240, 190),
-        ),
-        _dub,
-    ),
-    "folk": (
-        Palette(
-            ground=(208, 174, 122),
-            field=(244, 230, 196),
-            main=(134, 128, 66),
-            accent=(176, 84, 42),
-            ink=(78, 48, 28),
-        ),
-        _folk,
-    ),
-    "free jazz": (
-        Palette(
-            ground=(242, 238, 226),
-            field=(32, 72, 190),
-            main=(14, 28, 104),
-            accent=(236, 70, 38),
-            ink=(16, 18, 30),
-        ),
-        _free_jazz,
-    ),
-    "punk": (
-        Palette(
-            ground=(252, 44, 136),
-            field=(255, 234, 40),
-            main=(244, 244, 238),
-            accent=(255, 234, 40),
-            ink=(18, 16, 20),
-        ),
-        _punk,
-    ),
-    "synthwave": (
-        Palette(
-            ground=(22, 10, 62),
-            field=(112, 24, 160),
-            main=(250, 60, 170),
-            accent=(60, 224, 250),
-            ink=(255, 222, 96),
-        ),
-        _synthwave,
-    ),
-    "thrash metal": (
-        Palette(
-            ground=(12, 9, 11),
-            field=(96, 10, 12),
-            main=(200, 20, 16),
-            accent=(255, 140, 28),
-            ink=(234, 226, 208),
-        ),
-        _thrash_metal,
-    ),
-}
+def echo(g: Page) -> None:
+    """A motif and its echoes, which shrink and fade."""
+    count, motif, inks = g.rng.randint(3, 5), g.motif(), g.inks(g.ground)
+    side = g.rng.choice((-1, 1))
+    dx, dy = side * g.rng.uniform(20, 34), g.rng.uniform(-0.3, 0.3) * g.reach
+    tilt = g.rng.uniform(-1, 1) * g.manner.tilt
+    for i in range(count):
+        share = i / (count - 1)
+        faded = Inks(*(mix(g.ground, ink, 0.3 + 0.7 * share) for ink in inks))
+        x, y = 50 + dx * (1 - 1.5 * share), g.middle + dy * (1 - 1.5 * share)
+        state = g.rng.getstate()  # The echoes have the shape of the motif.
+        g.put(motif, x, y, g.reach * (0.4 + 0.4 * share), faded, tilt)
+        if i < count - 1:
+            g.rng.setstate(state)

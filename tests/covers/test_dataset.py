@@ -25,7 +25,7 @@ from dac.covers.images import shrink
 from dac.errors import UserError
 from data_pipeline import held_out
 from data_pipeline.demo_covers.demo_covers_dataset_builder import DemoCovers
-from data_pipeline.demo_covers.discography import album_of
+from data_pipeline.demo_covers.discography import GENRES, album_of
 
 TRAINING_ALBUMS = ALBUMS_FILE.format(split=TRAINING)
 
@@ -139,18 +139,18 @@ def test_missing_metadata_is_unknown(tmp_path):
 
 
 def test_find_dataset_takes_the_smallest_sufficient_size_in_the_present_format(tmp_path):
-    for name in ("64/2.0.0", "64/3.0.0", "256/3.2.0", "256/3.10.0", "256/4.0.0", "512/2.0.0"):
+    for name in ("64/3.0.0", "64/4.0.0", "256/4.2.0", "256/4.10.0", "256/5.0.0", "512/3.0.0"):
         (tmp_path / "album_covers" / name).mkdir(parents=True)
         (tmp_path / "album_covers" / name / "dataset_info.json").touch()
-    (tmp_path / "album_covers" / "128" / "3.0.0").mkdir(parents=True)  # an incomplete build
+    (tmp_path / "album_covers" / "128" / "4.0.0").mkdir(parents=True)  # an incomplete build
     root = tmp_path / "album_covers"
-    assert find_dataset(tmp_path, "album_covers", 64) == root / "64/3.0.0"
-    assert find_dataset(tmp_path, "album_covers", 65) == root / "256/3.10.0"
+    assert find_dataset(tmp_path, "album_covers", 64) == root / "64/4.0.0"
+    assert find_dataset(tmp_path, "album_covers", 65) == root / "256/4.10.0"
     assert find_dataset(tmp_path, "album_covers", 512) is None
     assert find_dataset(tmp_path, "other", 4) is None
-    begun = ("album_covers/256/3.2.0", "album_covers/64/2.0.0")
+    begun = ("album_covers/256/4.2.0", "album_covers/64/3.0.0")
     found = [find_dataset(tmp_path, "album_covers", 64, name) for name in begun]
-    assert found == [root / "256/3.2.0", root / "64/3.0.0"]
+    assert found == [root / "256/4.2.0", root / "64/4.0.0"]
 
 
 def build(folder, covers, monkeypatch):
@@ -236,4 +236,4 @@ def test_a_dataset_is_opened_without_reading_a_record(path, monkeypatch):
     monkeypatch.setattr(CoverDataset, "_record", read)
     dataset = CoverDataset(path, 1.0)
     assert dataset.album(3).artist
-    assert dataset.labels(np.arange(64))["genres"].shape == (64, 8)
+    assert dataset.labels(np.arange(64))["genres"].shape == (64, len(GENRES))

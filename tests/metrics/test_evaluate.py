@@ -25,19 +25,22 @@ SIDE, SAMPLES = 16, 160
 
 
 def pooled(weights, images):
-    """Features that tell the demo's genres: the picture at 8x8, times the weights."""
+    """Features that tell the demo's genres: shares of 125 colours and the picture at 4x4."""
     x = images.astype(jnp.float32) / 255.0
-    x = x.reshape(len(x), 8, x.shape[1] // 8, 8, x.shape[2] // 8, 3).mean(axis=(2, 4))
-    return x.reshape(len(x), -1) * weights
+    levels = jnp.maximum(0, 1 - jnp.abs(4 * x[..., None] - jnp.arange(5.0)))
+    shares = jnp.einsum("nhwi,nhwj,nhwk->nijk", *jnp.moveaxis(levels, 3, 0)) / x[0, ..., 0].size
+    x = x.reshape(len(x), 4, x.shape[1] // 4, 4, x.shape[2] // 4, 3).mean(axis=(2, 4))
+    parts = (5 * jnp.sqrt(shares + 1e-4), x)
+    return jnp.concatenate([part.reshape(len(x), -1) for part in parts], axis=1) * weights
 
 
 @pytest.fixture(scope="module")
 def pixels():
     """An extractor that takes no time."""
     with pytest.MonkeyPatch.context() as patch:
-        network = types.SimpleNamespace(features=pooled, WIDTH=192)
+        network = types.SimpleNamespace(features=pooled, WIDTH=173)
         patch.setitem(extractor.NETWORKS, "pixels", network)
-        yield extractor.Extractor("pixels", 192, "digest", jnp.float32(1.0))
+        yield extractor.Extractor("pixels", 173, "digest", jnp.float32(1.0))
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +112,9 @@ def one_cover_a_genre(album, number):
 
 @pytest.fixture
 def measure(splits, pixels, tmp_path):
-    def run_on(make, **options):
+    def run_on(make, samples=SAMPLES, **options):
         run = made_up(splits[0], make)
-        return evaluate(run, *splits, pixels, tmp_path, samples=SAMPLES, **options)
+        return evaluate(run, *splits, pixels, tmp_path, samples=samples, **options)
 
     return run_on
 
@@ -129,7 +132,7 @@ def test_a_generator_like_the_real_covers(measure):
     assert genres["real"]["verdict"] == "shown"
     assert genres["generated"]["top1"] > 0.8
     assert genres["generated"]["auc"] > 0.95
-    assert len(genres["generated"]["by_genre"]) == 8
+    assert len(genres["generated"]["by_genre"]) == len(discography.GENRES)
     assert not genres["relabelled"]["shown"]
     assert abs(genres["relabelled"]["auc"] - 0.5) < 0.1
     assert year["generated"]["shown"]
@@ -146,7 +149,7 @@ def test_a_generator_like_the_real_covers(measure):
     assert report["copies"]["ratio"] == pytest.approx(1, abs=0.1)
     assert report["copies"]["verdict"].startswith("no copies")
     assert measured.closest.shape[1:] == (2, SIDE, SIDE, 3)
-    assert measured.features["like_real"].shape == (SAMPLES, 192)
+    assert measured.features["like_real"].shape == (SAMPLES, 173)
 
 
 def test_a_generator_that_ignores_what_it_is_asked(measure):
@@ -166,7 +169,7 @@ def test_a_generator_of_one_cover_a_genre(measure):
     assert report["diversity"]["features"]["ratio"] < 0.05
     assert report["between_genres"]["pixels"]["generated"] > 0.95
     assert report["quality"]["training"]["recall"] < 0.1
-    assert report["quality"]["training"]["coverage"] < 0.1
+    assert report["quality"]["training"]["coverage"] < 0.2
 
 
 def test_a_generator_that_copies_the_training_covers(measure, splits):
@@ -180,7 +183,7 @@ def test_a_generator_that_copies_the_training_covers(measure, splits):
         chosen = of[request(album, number)[0]]
         return training.images(np.array([chosen[number % len(chosen)]]), SIDE)[0]
 
-    measured = measure(copies)
+    measured = measure(copies, samples=4 * SAMPLES)
     report = measured.report
     assert report["conditions"]["genres"]["generated"]["shown"]
     assert report["copies"]["verdict"].startswith("copies: nearer to training")
