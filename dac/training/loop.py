@@ -248,9 +248,11 @@ def describe_run(
     unknown = [field for field in config.conditions if field not in dataset.known_fields]
     if unknown:
         text += f"\nno cover has its {', '.join(unknown)}: the run goes without"
-    if uses_diff_augment(config.augment, len(dataset)):
+    augments = uses_diff_augment(config.augment, len(dataset))
+    if augments and config.resolution >= config.augment_resolution:
+        side = config.augment_resolution
         reason = f", as there are under {FEW_COVERS:,} covers" if config.augment == "auto" else ""
-        text += f"\nDiffAugment is on from {config.augment_resolution} pixels{reason}"
+        text += f"\nDiffAugment is on from {side}x{side}{reason}"
     return text
 
 

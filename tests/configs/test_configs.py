@@ -65,7 +65,8 @@ def test_augmentation_of_few_covers_is_logged(tmp_path, data_dir):
     config = get_config("progan_genre", "cpu")
     config.update({"resolution": 4, "fmap_base": 16, "fmap_max": 8, "latent_size": 8})
     config.update({"stable_kimg": (0.032,), "tick_kimg": 1.0, "checkpoint_kimg": 1.0})
+    config.update({"augment": "auto", "augment_resolution": 4})
     dataset = CoverDataset(find_dataset(data_dir, "demo_covers", 4), 1.0)
     loop.train(config, tmp_path, dataset, jax.devices()[:1])
     log = (tmp_path / "train.log").read_text()
-    assert "DiffAugment is on, as there are under 30,000 covers" in log
+    assert "DiffAugment is on from 4x4, as there are under 30,000 covers" in log
