@@ -32,7 +32,7 @@ def get_config() -> ml_collections.ConfigDict:
     # Conditions: any of "genres", "year", "artist", "title".
     config.conditions = ()
     config.condition_drop_rate = 0.1  # probability of hiding a field in training
-    config.condition_scale = 1.0  # root mean square of what the generator sees of them
+    config.condition_scale = 0.3  # root mean square of what the generator sees of them
     config.class_loss_weight = 0.0  # of the classes that the critic reads off covers; 0: none
 
     # Schedule by resolution: the official code's config.py for one GPU. Its default is 600 kimg per

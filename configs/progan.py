@@ -49,7 +49,7 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         config.latent_size = 64
         # On a CPU the cost per image hardly depends on the batch size, so small batches give more
         # updates for the same time.
-        config.batch_sizes = (32, 16, 16, 8, 8)
+        config.batch_sizes = (8,) * 5
         config.learning_rates = (1.5e-3,) * 5
         config.ema_half_life_kimg = 2.0
         config.keep_every_kimg = 0.0
@@ -58,13 +58,13 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
         raise ValueError(f"the ProGAN configs have the variants {known}, not {variant!r}")
     if variant == "demo":
         config.dataset = "demo_covers"
-        config.fade_kimg = (0.0, 6.0, 5.0, 3.0, 3.0)
-        config.stable_kimg = (16.0, 10.0, 6.0, 4.5, 6.0)
+        config.fade_kimg = (0.0, 3.0, 5.0, 4.0, 3.0)
+        config.stable_kimg = (6.0, 6.0, 10.0, 6.0, 4.5)
         config.tick_kimg = 2.0
         config.checkpoint_kimg = 8.0
     elif variant == "cpu":
-        config.fade_kimg = (0.0, 8.0, 8.0, 8.0, 6.0)
-        config.stable_kimg = (16.0, 16.0, 16.0, 16.0, 16.0)
+        config.fade_kimg = (0.0, 4.0, 6.0, 6.0, 6.0)
+        config.stable_kimg = (8.0, 8.0, 14.0, 20.0, 60.0)
         config.tick_kimg = 4.0
         config.checkpoint_kimg = 4.0
     else:

@@ -7,7 +7,7 @@ python -m experiments.train --config=configs/progan_full.py:cpu    # real covers
 
 import ml_collections
 
-from configs import progan
+from configs import progan, progan_genre
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
@@ -17,7 +17,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     config.conditions = ("genres", "year", "artist", "title")
     # A high rate, so that sampling works with any subset of the fields.
     config.condition_drop_rate = 0.5
-    # The demo is too short for the critic to overfit, so augmentation would not help.
-    config.augment = "none" if variant == "demo" else "auto"
     config.resolution = min(config.resolution, 64)
+    if variant in ("demo", "cpu"):
+        progan_genre.use_relativistic_loss(config)
+    else:
+        config.augment = "auto"
     return config

@@ -37,7 +37,7 @@ def small_config() -> ml_collections.ConfigDict:
             "fmap_base": 16,
             "fmap_max": 8,
             "latent_size": 8,
-            "loss": "non_saturating",  # the quickest to compile
+            **{"loss": "non_saturating", "penalty_interval": 1},  # the quickest to compile
             "batch_sizes": (8, 8),
             "learning_rates": (1e-3, 1e-3),
             "fade_kimg": (0.0, 0.096),

@@ -34,7 +34,7 @@ SMALL = {
     "learning_rates": (0.05,) * 3,
 }
 CASES = {
-    "progan": (progan_full, {"augment": "none", "condition_scale": 0.3, "class_loss_weight": 0.3}),
+    "progan": (progan_full, {"loss": "wgan_gp", "class_loss_weight": 0.3}),
     "wgan_gp": (wgan_gp, {"n_critic": 2, "class_loss_weight": 0.3, "learning_rate_end": 0.2}),
     "dcgan": (dcgan, {"resolution": 16}),  # from which on its critic has batch norm
     "r3gan": (

@@ -206,7 +206,7 @@ def test_conditions_that_no_cover_has_are_rejected(config, tmp_path, dataset, mo
 def test_fields_that_no_cover_has_take_no_part(config, dataset, monkeypatch):
     monkeypatch.setattr(CoverDataset, "known_fields", ("genres",))
     config.conditions = ("genres", "artist")
-    used, *_, planner = loop.prepare(config, dataset, None)
+    used, *_, planner = loop.prepare(config, dataset, jax.devices()[:1])
     assert (used.conditions, config.conditions) == (("genres",), ("genres", "artist"))
     assert set(planner.state_shapes().critic["conditions"]) == {"genres", "genres_unknown"}
 

@@ -152,7 +152,7 @@ def test_dry_run_prints_a_line_per_resolution_and_writes_nothing(data_dir, tmp_p
             *("--config=configs/progan_genre.py:demo", f"--workdir={tmp_path / 'run'}"),
             *(f"--data_dir={data_dir}", "--config.resolution=8", "--config.fmap_max=8"),
             *("--config.batch_sizes=(8,16)", "--config.learning_rates=(1e-3,2e-3)"),
-            *("--config.loss=non_saturating", "--config.augment=none"),
+            *("--config.loss=non_saturating", "--config.penalty_interval=1"),
             *("--config.fade_kimg=(0.,1.6)", "--config.stable_kimg=(3.2,1.)"),
         ],
         cwd=PROJECT,
