@@ -6,17 +6,18 @@ from tests.metrics.degradations import measure
 
 @pytest.mark.slow  # computes features of thousands of covers
 def test_spoiled_covers_are_found_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(DemoCovers, "num_covers", 1200)
+    monkeypatch.setattr(DemoCovers, "num_covers", 2000)
     builder = DemoCovers(data_dir=tmp_path)
     builder.download_and_prepare()
     rows = {row["covers"]: row for row in measure(builder.data_path)}
     whole = rows["held-out covers"]
     for kind in ("noise of", "blur of"):
         spoiled = [whole, *(row for name, row in rows.items() if name.startswith(kind))]
-        for figure in ("fd_efficientnet_lite0", "kd_efficientnet_lite0"):
+        # Of so few covers, the Fréchet distance is well above 0 even between real ones.
+        for figure, factor in (("fd_efficientnet_lite0", 2), ("kd_efficientnet_lite0", 3)):
             values = [row[figure] for row in spoiled]
             assert values == sorted(values)
-            assert values[-1] > 3 * max(values[0], 0.01)
+            assert values[-1] > factor * max(values[0], 0.01)
     for figure, order in (("fd_efficientnet_lite0", 1), ("recall", -1), ("coverage", -1)):
         fewer = [whole, *(row for name, row in rows.items() if "distinct" in name)]
         values = [order * row[figure] for row in fewer]

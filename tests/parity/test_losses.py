@@ -86,7 +86,7 @@ def test_penalties_and_critic_gradients_match_pytorch(penalty, gan):
 
 @pytest.mark.parametrize("size", [4, 8])
 def test_augmentation_matches_pytorch_at_every_position(size):
-    reach = int(size / 8 + 0.5)
+    reach = size // 8
     for name, places in (("translate", range(-reach, reach + 1)), ("cut_out", range(size + 1))):
         rows, columns = (x.ravel() for x in np.meshgrid(places, places))
         shape = (len(rows), size, size, 3)
