@@ -6,7 +6,7 @@ from tests.metrics.degradations import measure
 
 @pytest.mark.slow  # computes features of thousands of covers
 def test_spoiled_covers_are_found_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(DemoCovers, "num_covers", 2000)
+    monkeypatch.setattr(DemoCovers, "num_covers", 1200)
     builder = DemoCovers(data_dir=tmp_path)
     builder.download_and_prepare()
     rows = {row["covers"]: row for row in measure(builder.data_path)}
@@ -14,7 +14,7 @@ def test_spoiled_covers_are_found_out(tmp_path, monkeypatch):
     for kind in ("noise of", "blur of"):
         spoiled = [whole, *(row for name, row in rows.items() if name.startswith(kind))]
         # Of so few covers, the Fréchet distance is well above 0 even between real ones.
-        for figure, factor in (("fd_efficientnet_lite0", 2), ("kd_efficientnet_lite0", 3)):
+        for figure, factor in (("fd_efficientnet_lite0", 1.5), ("kd_efficientnet_lite0", 3)):
             values = [row[figure] for row in spoiled]
             assert values == sorted(values)
             assert values[-1] > factor * max(values[0], 0.01)
@@ -27,4 +27,5 @@ def test_spoiled_covers_are_found_out(tmp_path, monkeypatch):
     assert abs(whole["copy ratio"] - 1) < 0.1
     for name in ("training covers", "100 training covers, repeated"):
         assert rows[name]["copy ratio"] < 0.9
-    assert rows["100 training covers, repeated"]["coverage"] < whole["coverage"]
+    coverage = {name: row["coverage"] for name, row in rows.items()}
+    assert coverage["100 training covers, repeated"] < coverage["training covers"]
