@@ -50,7 +50,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.drift_weight = 1e-3  # for wgan_gp
     config.r1_r2_gammas = (0.06, 0.12, 0.25, 0.5, 1.0, 4.0, 16.0, 64.0, 256.0)  # for rpgan_r1r2
     config.r1_r2_gamma_end = 1.0  # factor at the end of the run, along a cosine; 1: constant
-    config.penalty_interval = 1  # for rpgan_r1r2: R1 and R2 at every k-th critic update, times k
+    config.penalty_interval = 1  # for rpgan_r1r2: R1 and R2 in every k-th step, times k
     config.adam_b1 = 0.0
     config.adam_b2 = 0.99
     config.adam_epsilon = 1e-8

@@ -36,12 +36,17 @@ def open_dataset(name: str, resolution: int, started_with: str | None = None) ->
     """
     data_dir = Path(flags.FLAGS.data_dir).expanduser()
     path = find_dataset(data_dir, name, resolution, started_with)
-    size = _demo_size(resolution) if name == DemoCovers.name else None
+    if path is None and name == DemoCovers.name and resolution > SIZES[-1]:
+        raise UserError(
+            f"the demo covers are drawn at {SIZES[-1]}x{SIZES[-1]} at most; lower "
+            f"config.resolution, which is {resolution}"
+        )
     # Of several processes, the first one builds while the others wait.
-    if path is None and size and jax.process_index() == 0:
+    if path is None and name == DemoCovers.name and jax.process_index() == 0:
         print(f"building the demo covers in {data_dir} ...", file=sys.stderr, flush=True)
         try:
-            DemoCovers(config=size, data_dir=data_dir).download_and_prepare()
+            size = next(size for size in SIZES if size >= resolution)
+            DemoCovers(config=str(size), data_dir=data_dir).download_and_prepare()
         except Exception as error:  # TFDS wraps the errors of the disk in its own
             raise UserError(
                 f"the demo covers could not be built in {data_dir} ({error!r:.200}); "
@@ -57,8 +62,3 @@ def open_dataset(name: str, resolution: int, started_with: str | None = None) ->
             "--config=configs/progan_genre.py:demo, which needs none"
         )
     return path
-
-
-def _demo_size(resolution: int) -> str | None:
-    """Returns the smallest size of the demo covers that suffices, if one does."""
-    return next((str(size) for size in SIZES if size >= resolution), None)

@@ -25,7 +25,8 @@ def dry_run(
 
     Arguments and errors are those of `loop.train`.
     """
-    described, (config, schedule, mesh, planner) = config, prepare(config, dataset, devices)
+    asked = config.conditions
+    config, schedule, mesh, planner = prepare(config, dataset, devices)
 
     def say(text):
         if jax.process_index() == 0:
@@ -37,7 +38,7 @@ def dry_run(
         return make_batch(config, mesh, dataset, phase, 0)
 
     state = initial_state(config, mesh, dataset)
-    about = describe_run(described, dataset, mesh, state)
+    about = describe_run(config, asked, dataset, mesh, state)
     times = time_steps(programs, state, first_batch)
     return f"{about}\n{describe(programs, times, planner.limit)}"
 

@@ -54,7 +54,8 @@ def train(
       UserError: the config is not possible, a resolution does not fit the memory, the directory
         holds another run, a loss became NaN, or something could not be read or written.
     """
-    described, (config, schedule, mesh, planner) = config, prepare(config, dataset, devices)
+    asked = config.conditions
+    config, schedule, mesh, planner = prepare(config, dataset, devices)
     run_json = claim_workdir(workdir, config, dataset.identity)
     genre_counts = dataset.genre_counts()
     writes = jax.process_index() == 0
@@ -63,7 +64,7 @@ def train(
         stack.callback(monitor.close)
         checkpoints = stack.enter_context(Checkpoints(workdir, config.keep_every_kimg))
         shapes, saved = planner.state_shapes(), None
-        monitor.say(describe_run(described, dataset, mesh, shapes))
+        monitor.say(describe_run(config, asked, dataset, mesh, shapes))
         if restored := checkpoints.restore(shapes, lambda text: monitor.say(f"warning: {text}")):
             state, saved = restored
             check_same_run(saved, run_json, checkpoints.folder)
@@ -225,12 +226,17 @@ def current_run(
 
 
 def describe_run(
-    config: ml_collections.ConfigDict, dataset: CoverDataset, mesh: Mesh, state: GanState
+    config: ml_collections.ConfigDict,
+    asked: Sequence[str],
+    dataset: CoverDataset,
+    mesh: Mesh,
+    state: GanState,
 ) -> str:
     """Returns a few lines about the networks, the dataset and the devices.
 
     Args:
       config: the config of the run.
+      asked: the fields that it was to be conditioned on.
       dataset: the covers.
       mesh: the devices.
       state: the state, or its shapes.
@@ -238,14 +244,14 @@ def describe_run(
     generator_size, critic_size = (
         sum(x.size for x in jax.tree.leaves(params)) for params in (state.generator, state.critic)
     )
-    conditions = ", ".join(f for f in config.conditions if f in dataset.known_fields)
+    conditions = ", ".join(config.conditions)
     text = (
         f"{config.gan}, {f'conditioned on {conditions}' if conditions else 'unconditional'}; "
         f"generator {generator_size:,} and critic "
         f"{critic_size:,} parameters; {len(dataset):,} covers of {len(dataset.genres)} genres; "
         f"{mesh.size} {mesh.devices[0].platform} device(s), {config.precision}"
     )
-    unknown = [field for field in config.conditions if field not in dataset.known_fields]
+    unknown = [field for field in asked if field not in config.conditions]
     if unknown:
         text += f"\nno cover has its {', '.join(unknown)}: the run goes without"
     augments = uses_diff_augment(config.augment, len(dataset))

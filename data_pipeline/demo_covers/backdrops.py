@@ -118,13 +118,18 @@ def neon_floor(c: Canvas, p: Palette, rng: random.Random) -> Colour:
     """An evening sky above a grid that runs to the horizon."""
     horizon, lean = rng.uniform(58, 72), rng.uniform(30, 70)
     c.gradient(0, horizon, [p.ground, p.ground, mix(p.ground, p.field, 0.7)])
+    neon_grid(c, p, horizon, lean)
+    return p.ground
+
+
+def neon_grid(c: Canvas, p: Palette, horizon: float, middle: float) -> None:
+    """Draws a floor of lanes that meet at the horizon, around the column `middle`."""
     c.gradient(horizon, 100, [mix(p.ground, p.field, 0.35), p.ground])
     for lane in range(-9, 10):
-        c.line([(lean + lane * 6, horizon), (lean + lane * 26, 102)], 0.9, p.accent)
+        c.line([(middle + lane * 6, horizon), (middle + lane * 26, 102)], 0.9, p.accent)
     for row in range(6):
         y = horizon + (100 - horizon) * (row / 6) ** 1.7
         c.line([(0, y), (100, y)], 0.9 + row * 0.15, p.accent)
-    return p.ground
 
 
 def ripples(c: Canvas, p: Palette, rng: random.Random) -> Colour:
@@ -174,7 +179,11 @@ def pavement(c: Canvas, p: Palette, rng: random.Random) -> Colour:
     top, shift, high = rng.uniform(62, 76), rng.uniform(0, 25), rng.uniform(2, 3.5)
     c.rect(0, top, 100, 100, p.field)
     for row in range(4):
-        y = top + 4 + 9.5 * row
-        wave = [(t, y + high * math.sin((t + shift) * math.tau / 25)) for t in range(-2, 104, 2)]
-        c.line(wave, 4.2, p.ink)
+        wave_row(c, p.ink, y=top + 4 + 9.5 * row, shift=shift, height=high)
     return p.ground
+
+
+def wave_row(c: Canvas, colour: Colour, y: float, shift: float, height: float) -> None:
+    """Draws one wave of a pavement across the page."""
+    wave = [(t, y + height * math.sin((t + shift) * math.tau / 25)) for t in range(-2, 104, 2)]
+    c.line(wave, 4.2, colour)

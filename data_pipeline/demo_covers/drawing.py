@@ -9,8 +9,8 @@ from PIL import Image
 
 from data_pipeline.demo_covers.canvas import Canvas
 from data_pipeline.demo_covers.discography import FIRST_YEAR, LAST_YEAR, Album
+from data_pipeline.demo_covers.layouts import LAYOUTS
 from data_pipeline.demo_covers.palettes import palette_of
-from data_pipeline.demo_covers.styles import LAYOUTS
 
 SIZES = (64, 128)
 # Covers are drawn larger by this factor and reduced, for antialiasing.

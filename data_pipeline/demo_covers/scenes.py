@@ -3,7 +3,7 @@
 import math
 import random
 
-from data_pipeline.demo_covers.backdrops import flame_row
+from data_pipeline.demo_covers.backdrops import flame_row, neon_grid, wave_row
 from data_pipeline.demo_covers.canvas import Canvas, mix
 from data_pipeline.demo_covers.discography import Album
 from data_pipeline.demo_covers.palettes import Palette
@@ -80,8 +80,7 @@ def bossa_nova(c: Canvas, p: Palette, rng: random.Random, album: Album | None) -
     c.rect(0, 71, 100, 100, p.field)
     shift = rng.uniform(0, 25)
     for y in (75, 84.5, 94):
-        wave = [(t, y + 3 * math.sin((t + shift) * math.tau / 25)) for t in range(-2, 104, 2)]
-        c.line(wave, 4.2, p.ink)
+        wave_row(c, p.ink, y, shift, height=3)
 
     # The guitar leans: its neck and the centres of its two bouts lie on one slanted axis.
     x, lean = 21 + rng.uniform(-3, 3), rng.uniform(2, 11)
@@ -116,12 +115,7 @@ def synthwave(c: Canvas, p: Palette, rng: random.Random, album: Album | None) ->
         (t, horizon - max(0, abs(t - 50) - 15) * rng.uniform(0.1, 0.5)) for t in range(0, 101, 10)
     ]
     c.polygon([(0, horizon), *ridge, (100, horizon)], mix(p.ground, p.field, 0.25))
-    c.gradient(horizon, 100, [mix(p.ground, p.field, 0.35), p.ground])
-    for lane in range(-9, 10):
-        c.line([(50 + lane * 6, horizon), (50 + lane * 26, 102)], 0.9, p.accent)
-    for row in range(6):
-        y = horizon + (100 - horizon) * (row / 6) ** 1.7
-        c.line([(0, y), (100, y)], 0.9 + row * 0.15, p.accent)
+    neon_grid(c, p, horizon, 50)
     if rng.random() < 0.5:
         x, side = rng.choice(((13, 1), (87, -1)))
         c.line([(x, 80), (x + 2 * side, 55), (x + 5 * side, 34)], 2, p.ground)

@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from dac.errors import UserError
-from data_pipeline.demo_covers import canvas, drawing, palettes, styles
+from data_pipeline.demo_covers import canvas, drawing, layouts, palettes
 from data_pipeline.demo_covers.demo_covers_dataset_builder import DemoCovers
 from data_pipeline.demo_covers.discography import GENRES, Album, album_of
 from experiments import data
@@ -94,7 +94,7 @@ def test_every_field_of_every_album_is_filled(albums):
 
 def test_genres_are_evenly_drawn_and_some_albums_have_two(albums):
     assert len(GENRES) == 16
-    assert set(styles.LAYOUTS) == set(palettes.PALETTES) == set(GENRES)
+    assert set(layouts.LAYOUTS) == set(palettes.PALETTES) == set(GENRES)
     assert all(len(set(album.genres)) == len(album.genres) for album in albums)
     share = np.mean([len(album.genres) == 2 for album in albums])
     assert 0.05 < share < 0.09
@@ -104,10 +104,10 @@ def test_genres_are_evenly_drawn_and_some_albums_have_two(albums):
 
 @pytest.mark.parametrize("genre", GENRES)
 def test_every_layout_of_a_genre_gives_other_covers(genre):
-    assert len(styles.LAYOUTS[genre]) >= 3
+    assert len(layouts.LAYOUTS[genre]) >= 3
     album, palette = album_of(0), palettes.palette_of(genre, 1980)
     pictures = []
-    for layout in styles.LAYOUTS[genre]:
+    for layout in layouts.LAYOUTS[genre]:
         for seed in range(8):
             page = canvas.Canvas(palette.ground, 128)
             layout(page, palette, random.Random(seed), album if seed % 2 else None)
