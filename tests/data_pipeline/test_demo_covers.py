@@ -237,7 +237,7 @@ def test_training_builds_the_smallest_size_that_suffices(tmp_path, monkeypatch):
     monkeypatch.setattr(data.flags, "FLAGS", types.SimpleNamespace(data_dir=tmp_path))
     sizes = [data.open_dataset("demo_covers", side).parent.name for side in (32, 64, 128)]
     assert sizes == ["64", "64", "128"]
-    with pytest.raises(UserError, match="demo_covers at 256x256"):
+    with pytest.raises(UserError, match="128x128 at most"):
         data.open_dataset("demo_covers", 256)
 
 
