@@ -156,8 +156,8 @@ class Planner:
         state, batch = self.state_shapes(), self._batch_shapes(phase)
         one_device = _placed(state.ema_variables, SingleDeviceSharding(self._mesh.local_devices[0]))
         try:
-            # Not one program with a conditional: XLA on a CPU runs a convolution in a branch several
-            # times slower (docs/experiments.md).
+            # Not one program with a conditional: XLA on a CPU runs a convolution in a branch much
+            # slower (docs/experiments.md).
             steps = [
                 parallel.compile_step(
                     make_train_step(self._config, phase, self._augment, scale),
