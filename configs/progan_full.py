@@ -3,6 +3,7 @@
 python -m experiments.train --config=configs/progan_full.py        # a GPU
 python -m experiments.train --config=configs/progan_full.py:demo   # minutes on two CPU cores
 python -m experiments.train --config=configs/progan_full.py:cpu    # real covers, two CPU cores
+python -m experiments.train --config=configs/progan_full.py:pretrained    # the generator that ships
 """
 
 import ml_collections
@@ -11,15 +12,30 @@ from configs import progan, progan_genre
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """Returns the config at 64x64; variants as in `configs/progan.py`."""
-    config = progan.get_config(variant)
+    """Returns the config at 64x64; variants as in `configs/progan.py`.
+
+    One more is `pretrained`: the generator in `dac/pretrained`, at 128x128 on `demo_covers`.
+    """
+    config = progan.get_config("demo" if variant == "pretrained" else variant)
     config.name = config.name.replace("progan", "progan_full")
     config.conditions = ("genres", "year", "artist", "title")
     # A high rate, so that sampling works with any subset of the fields.
     config.condition_drop_rate = 0.5
     config.resolution = min(config.resolution, 64)
-    if variant in ("demo", "cpu"):
+    if variant in ("demo", "cpu", "pretrained"):
         progan_genre.use_relativistic_loss(config)
     else:
         config.augment = "auto"
+    if variant == "pretrained":
+        config.name = "progan_full_pretrained"
+        config.resolution = 128
+        config.fmap_max = 128
+        config.class_loss_weight = 0.1
+        config.batch_sizes = (8,) * 6
+        config.learning_rates = (3e-3,) * 6
+        config.ema_half_life_kimg = 4.0
+        config.fade_kimg = (0.0, 3.0, 6.0, 6.0, 8.0, 8.0)
+        config.stable_kimg = (6.0, 8.0, 24.0, 44.0, 52.0, 32.0)
+        config.tick_kimg = 4.0
+        config.checkpoint_kimg = 4.0
     return config
