@@ -7,7 +7,7 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from dac import sampling
+from dac import models
 from dac.covers.conditions import Album
 from dac.covers.images import grid, save_picture
 from dac.errors import UserError
@@ -49,7 +49,7 @@ def main() -> None:
         raise UserError(f"--out={out} must end in .png, or have no suffix for a folder")
     if not out.parent.is_dir():
         raise UserError(f"--out={out}: there is no folder {out.parent}; create it first")
-    run = sampling.load_run(Path(FLAGS.workdir), warn, pick=FLAGS.pick)
+    run = models.load_run(Path(FLAGS.workdir), warn, pick=FLAGS.pick)
     album = run.album(FLAGS.genre, FLAGS.year, FLAGS.artist, FLAGS.title, warn=warn)
     batches = run.sample_batches([album] * FLAGS.n, FLAGS.seed)
     if out.suffix and FLAGS.n * max(run.resolution, CELL) ** 2 > SHEET_PIXELS:
