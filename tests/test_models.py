@@ -125,7 +125,7 @@ def test_damaged_weights_are_refused(folder, tmp_path):
     file.unlink()
     with pytest.raises(UserError, match="damaged"):
         load_model(folder)
-    with pytest.raises(UserError, match="not a model folder: it has no config.json"):
+    with pytest.raises(UserError, match=r"not a model folder: it has no config\.json"):
         load_model(tmp_path)
 
 
