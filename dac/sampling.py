@@ -242,9 +242,13 @@ def _grid_rows(run: Run, genre_counts: Sequence[int]) -> tuple[list[Album], list
 def fixed_latents(
     config: ml_collections.ConfigDict, seed: int, numbers: Sequence[int]
 ) -> jax.Array:
-    """Returns some latents of the endless sequence of a seed, `[len(numbers), Z]` float32."""
+    """Returns some latents of the endless sequence of a seed, `[len(numbers), Z]` float32.
+
+    Numbers count modulo 2^32.
+    """
     key = jax.random.key(seed)
-    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.asarray(numbers, jnp.uint32))
+    wrapped = np.asarray(numbers, np.int64).astype(np.uint32)
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(wrapped)
     return draw_latents(config, keys)
 
 
