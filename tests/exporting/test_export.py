@@ -1,10 +1,12 @@
 """Tests of the exported folder: other programs draw the same covers with it."""
 
+import dataclasses
 import importlib.util
 import json
 import subprocess
 import sys
 
+import jax
 import jax.export
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from tests.test_sampling import make_run
 ALBUM = {
     "genres": {"thrash metal": 3, "dub": 0.7},
     "year": 1988,
-    "artist": "椎名林檎 Ｄub\u200b",
+    "artist": "椎名林檎 \uff24ub\u200b",
     "title": "Straße \tnach İzmir",
 }
 
@@ -40,6 +42,8 @@ def load_script(folder):
 )
 def test_the_script_draws_the_covers_of_the_run_bit_for_bit(config, tmp_path, gan, conditions):
     run = make_run(config, gan=gan, conditions=conditions)
+    variances = jax.tree.map(np.abs, run.variables["batch_stats"])
+    run = dataclasses.replace(run, variables=run.variables | {"batch_stats": variances})
     export(run, tmp_path)
     asked = {field: ALBUM[field] for field in conditions}
     weights = asked.get("genres")
