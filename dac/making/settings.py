@@ -107,6 +107,8 @@ def _check_number(name: str, value: Any, kind: type, least: float, largest: floa
         )
 
 
+# What a record that is not valid may raise while it is read.
+_INVALID = (UserError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)}
 
 
