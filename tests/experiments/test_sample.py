@@ -1,6 +1,7 @@
 """Tests of the sample command in real processes, on untrained runs."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 from PIL import Image, ImageSequence
 
+import experiments.sample
 from dac.covers.conditions import FIELDS, Album
+from dac.errors import UserError
 from dac.making.settings import Settings, read_record
 from dac.models import digest, load_run, save_model
 from dac.run.checkpoint import Checkpoints
@@ -43,9 +48,9 @@ def workdir(config, tmp_path):
     return make_run(tmp_path / "run", config, FIELDS)
 
 
-def sample(*flags):
+def sample(*given):
     return subprocess.run(
-        [sys.executable, "-m", "experiments.sample", *flags],
+        [sys.executable, "-m", "experiments.sample", *given],
         cwd=Path(__file__).parents[2],
         env=ONE_DEVICE,
         capture_output=True,
@@ -54,16 +59,16 @@ def sample(*flags):
     )
 
 
-def made(*flags):
+def made(*given):
     """Runs the command, and returns its line on stdout and the lines on stderr."""
-    result = sample(*flags)
+    result = sample(*given)
     assert result.returncode == 0, result.stderr
     (line,) = result.stdout.decode().splitlines()
     return line, result.stderr.decode().splitlines()
 
 
 def test_sample_draws_an_album_and_reports_it_in_one_line(workdir, tmp_path):
-    flags = (
+    given = (
         *("--genre=Thrash metal=3,dub", "--year=1949", "--artist=椎名林檎\u200b 🦆", "--n=3"),
         *(f"--title={'long ' * 200}", f"--out={tmp_path / 'covers.png'}"),
     )
@@ -86,8 +91,8 @@ def test_sample_draws_an_album_and_reports_it_in_one_line(workdir, tmp_path):
 
 def test_a_cover_can_be_made_again_and_varied(workdir, tmp_path):
     """`--like` gives the same bytes; with other flags it changes what they say alone."""
-    flags = (f"--workdir={workdir}", "--genre=dub", "--year=1979", "--title=Version", "--seeds=5")
-    made(*flags, "--typeset", "--size=300", "--bleed=1", f"--out={tmp_path / 'a.png'}")
+    given = (f"--workdir={workdir}", "--genre=dub", "--year=1979", "--title=Version", "--seeds=5")
+    made(*given, "--typeset", "--size=300", "--bleed=1", f"--out={tmp_path / 'a.png'}")
     made(f"--workdir={workdir}", f"--like={tmp_path / 'a.png'}", f"--out={tmp_path / 'b.png'}")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with Image.open(tmp_path / "a.png") as picture:
@@ -164,8 +169,8 @@ def test_a_list_of_albums_is_continued_where_it_stopped(workdir, tmp_path):
     ]
     path, out = tmp_path / "albums.jsonl", tmp_path / "out"
     path.write_text("\n\n".join(map(json.dumps, albums)) + "\n")
-    flags = (f"--workdir={workdir}", f"--batch={path}", "--size=32", f"--out={out}")
-    line, _ = made(*flags)
+    given = (f"--workdir={workdir}", f"--batch={path}", "--size=32", f"--out={out}")
+    line, _ = made(*given)
     assert line == f"{out}: 3 covers made, 0 were there already"
     told = [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
     assert [t["file_name"] for t in told] == ["000000.png", "b/two.jpg", "000002.png"]
@@ -173,57 +178,86 @@ def test_a_list_of_albums_is_continued_where_it_stopped(workdir, tmp_path):
     whole = {file: file.read_bytes() for file in out.rglob("*.*")}
     (out / "000002.png").unlink()
     Image.new("RGB", (32, 32)).save(out / "000000.png")  # of another program
-    line, _ = made(*flags)
+    line, _ = made(*given)
     assert line == f"{out}: 2 covers made, 1 were there already"
     assert {file: file.read_bytes() for file in out.rglob("*.*")} == whole
 
 
 def test_an_animation_loops_through_the_covers(workdir, tmp_path):
     pytest.importorskip("imageio_ffmpeg")
-    flags = (f"--workdir={workdir}", "--genre=dub", "--frames=3", "--size=64", "--finish=none")
-    line, _ = made(*flags, "--interpolate=seeds", "--seeds=1,2", f"--out={tmp_path / 'a.gif'}")
+    given = (f"--workdir={workdir}", "--genre=dub", "--frames=3", "--size=64", "--finish=none")
+    line, _ = made(*given, "--interpolate=seeds", "--seeds=1,2", f"--out={tmp_path / 'a.gif'}")
     assert "6 frames through 2 covers, 64x64" in line
     with Image.open(tmp_path / "a.gif") as gif:
         frames = [np.asarray(f.convert("RGB")) for f in ImageSequence.Iterator(gif)]
     assert len({frame.tobytes() for frame in frames}) == 6
-    made(*flags, "--interpolate=genre", f"--out={tmp_path / 'a.mp4'}")
+    made(*given, "--interpolate=genre", f"--out={tmp_path / 'a.mp4'}")
     assert (tmp_path / "a.mp4").stat().st_size > 500
 
 
-def test_bad_input_is_reported_in_one_line(workdir, config, tmp_path):
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Returns a function that runs the command in this process."""
+    monkeypatch.chdir(tmp_path)
+    before = {*flags.FLAGS}
+    experiments.sample.define_flags()
+
+    def run(*arguments):
+        with flagsaver.flagsaver():
+            flags.FLAGS(["sample", *arguments])
+            experiments.sample.main()
+
+    yield run
+    for name in {*flags.FLAGS} - before:
+        delattr(flags.FLAGS, name)
+
+
+def test_bad_input_is_told_before_anything_is_written(workdir, config, tmp_path, command):
     genre_only = make_run(tmp_path / "genre", config, ("genres",))
     (tmp_path / "bad.jsonl").write_text('{"title": "a"}\n{"file_name": "../../x.png"}\n')
     (tmp_path / "worse.jsonl").write_text('{"genres": "dub"}\n')
+    there = {*tmp_path.iterdir()}
     run = f"--workdir={workdir}"
-    for flags, message in (
+    for given, message in (
         ((), "give one of --pretrained"),
         ((run, f"--model={workdir}"), "give one of --pretrained"),
         ((f"--model={workdir}",), "is not a model folder"),
         ((f"--model={workdir}", "--pick=4"), "--pick needs the critic"),
-        ((run, "--genre=trash metal=0.5"), "thrash metal"),
-        ((run, "--artist="), "the artist '' is blank"),
-        ((run, "--genre="), "the genre"),
-        ((run, b"--year=\xff"), "1860 to 2100"),
         ((run, "--size=7"), "the size must be from 8"),
         ((run, "--typeset", "--size=100"), "too small for type"),
         ((run, "--typeset", "--layout=cornr"), "corner"),
-        ((run, "--finish=rizo"), "riso"),
+        ((run, "--typeset", "--ink=red"), "#rrggbb"),
         ((run, "--n=1", "--seeds=1-3"), "less than the number of --seeds"),
         ((run, "--seeds=a"), "numbers and ranges such as 0,4-6"),
         ((run, "--sheet=year", "--interpolate=seeds"), "can't be combined"),
-        ((run, f"--batch={tmp_path / 'bad.jsonl'}"), "must be a folder"),
-        ((run, f"--batch={tmp_path / 'bad.jsonl'}", "--out=x"), "line 2: the file_name"),
-        ((run, f"--batch={tmp_path / 'worse.jsonl'}", "--out=x"), "line 1: a cover takes"),
+        ((run, "--batch=bad.jsonl"), "must be a folder"),
+        ((run, "--batch=bad.jsonl", "--out=x"), "line 2: the file_name"),
+        ((run, "--batch=worse.jsonl", "--out=x"), "line 1: a cover takes"),
+        ((run, "--batch=none.jsonl", "--out=x"), "there is no such file"),
         ((run, f"--like={workdir / 'run.json'}"), "no PNG that can be read"),
         ((run, "--out=x.bmp"), "must end in"),
+        ((run, "--out=none/x.png"), "there is no folder"),
         ((run, "--interpolate=seeds"), "it is an animation"),
-        ((f"--workdir={genre_only}", "--year=1988"), "was trained on genre; it knows no year"),
         ((f"--workdir={genre_only}", "--sheet=year"), "was not trained on year"),
     ):
-        out = () if any(str(f).startswith("--out") for f in flags) else (f"--out={tmp_path}/n.png",)
-        result = sample(*flags, *out)
-        assert result.returncode == 1, (flags, result)
-        line = result.stderr.decode().splitlines()[-1]
+        with pytest.raises(UserError, match=re.escape(message)) as error:
+            command(*given)
+        assert "\n" not in str(error.value)
+    assert {*tmp_path.iterdir()} == there
+
+
+def test_bad_input_ends_with_one_line_and_an_exit_code(workdir, config, tmp_path):
+    genre_only = make_run(tmp_path / "genre", config, ("genres",))
+    for where, given, message in (
+        (workdir, ("--genre=trash metal=0.5",), "thrash metal"),
+        (workdir, ("--artist=",), "the artist '' is blank"),
+        (workdir, (b"--year=\xff",), "1860 to 2100"),
+        (workdir, ("--finish=rizo",), "riso"),
+        (genre_only, ("--year=1988",), "was trained on genre; it knows no year"),
+    ):
+        result = sample(f"--workdir={where}", *given, f"--out={tmp_path / 'no.png'}")
+        assert result.returncode == 1, result
+        (line,) = result.stderr.decode().splitlines()
         assert line.startswith("error: ")
         assert message in line
-    assert not (tmp_path / "n.png").exists()
+    assert not (tmp_path / "no.png").exists()
