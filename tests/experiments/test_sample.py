@@ -74,7 +74,7 @@ def test_sample_draws_an_album_and_reports_it_in_one_line(workdir, tmp_path):
     )
     pictures = []
     for _ in range(2):
-        line, warnings = made(f"--workdir={workdir}", *flags)
+        line, warnings = made(f"--workdir={workdir}", *given)
         pictures.append((tmp_path / "covers.png").read_bytes())
     assert line == (
         f"{tmp_path / 'covers.png'}: 3 covers of 75% thrash metal, 25% dub, 1949, "
