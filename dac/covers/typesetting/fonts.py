@@ -121,9 +121,10 @@ _BY_YEAR = (
 _NOTO = "manimgx_fonts"
 _CJK = "manimgx_fonts_cjk"
 _SCRIPTS = (
-    "Arabic Hebrew Devanagari Thai Bengali Tamil Telugu Kannada Malayalam Gujarati Gurmukhi Oriya "
-    "Sinhala Khmer Lao Myanmar Ethiopic Georgian Armenian"
-).split()
+    *("Arabic", "Hebrew", "Devanagari", "Thai", "Bengali", "Tamil", "Telugu", "Kannada"),
+    *("Malayalam", "Gujarati", "Gurmukhi", "Oriya", "Sinhala", "Khmer", "Lao", "Myanmar"),
+    *("Ethiopic", "Georgian", "Armenian"),
+)
 EMOJI = "Noto Emoji"
 _REGIONS = {"ja": "JP", "ko": "KR", "zh": "SC"}
 

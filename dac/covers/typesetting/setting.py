@@ -6,6 +6,7 @@ need libGL, and their binding can set no direction and tell no missing glyph.
 """
 
 import functools
+import importlib.util
 import io
 import json
 import threading
@@ -106,12 +107,17 @@ def _compile(job: dict[str, Any], side: int) -> np.ndarray:
         return np.asarray(image.getchannel("A"))
 
 
+def require_extra() -> None:
+    """Raises a UserError unless the extra `type` is installed."""
+    for package in ("typst", "fontTools"):
+        if importlib.util.find_spec(package) is None:
+            raise UserError(MISSING_EXTRA)
+    folders()
+
+
 @functools.cache
 def _compiler() -> Any:  # typst.Compiler
-    try:
-        import typst
-    except ModuleNotFoundError:
-        raise UserError(MISSING_EXTRA) from None
+    import typst  # of the extra
 
     fonts = typst.Fonts(
         include_system_fonts=False,

@@ -206,10 +206,11 @@ class Sleeve:
         if kind == "vivid":
             colours = sorted(colours, key=inks.saturation, reverse=True)
         elif kind == "dark":
-            colours = sorted((c for c in colours if light[c] < 0.1), key=light.get) + [inks.BLACK]
+            colours = sorted((c for c in colours if light[c] < 0.1), key=light.get)
+            colours = [*colours, inks.BLACK]
         else:
             colours = [c for c in colours if light[c] > 0.65]
-            colours = sorted(colours, key=light.get, reverse=True) + [inks.PAPER]
+            colours = [*sorted(colours, key=light.get, reverse=True), inks.PAPER]
         if self.ink:
             colours = [c for c in colours if _legible(self.ink, c)]
             colours = colours or inks.readable(self.ink, ())
