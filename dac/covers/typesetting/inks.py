@@ -83,7 +83,7 @@ def legible_range(ink: Colour) -> tuple[float, float]:
     own = float(luminance(ink)) + 0.05
     darker, lighter = own / MIN_CONTRAST - 0.05, own * MIN_CONTRAST - 0.05
     # An ink of middle luminance has little room on both sides; it gets the larger.
-    return (0.0, darker) if darker > 1 - lighter else (min(lighter, 1.0), 1.0)
+    return (0.0, max(darker, 0.0)) if darker > 1 - lighter else (min(lighter, 1.0), 1.0)
 
 
 def toned(pixels: np.ndarray, ink: Colour, weights: np.ndarray | float = 1.0) -> np.ndarray:
@@ -95,22 +95,24 @@ def toned(pixels: np.ndarray, ink: Colour, weights: np.ndarray | float = 1.0) ->
     Args:
       pixels: `[h, w, 3]` uint8.
       ink: the colour of the letters.
-      weights: `[h, w]` float32, from 0 (no change) to 1 (legible).
+      weights: from 0 (no change) to 1 (legible), broadcast to `[h, w]`.
 
     Returns:
       `[h, w, 3]` uint8.
     """
     low, high = legible_range(ink)
-    linear = LINEAR[pixels]
-    light = linear @ _WEIGHTS
+    light = luminance(pixels)
+    weights = np.broadcast_to(np.asarray(weights, np.float32), light.shape)
+    at = np.nonzero((weights > 0) & ((light < low) | (light > high)))
+    linear, light, weights = LINEAR[pixels[at]], light[at], weights[at]
     if high < 1:
         # Scaling linear light by a factor scales the luminance by it.
-        factor = 1 - weights * (1 - np.minimum(1, max(high, 0) / np.maximum(light, 1e-6)))
-        linear *= factor[..., None]
+        linear *= (1 - weights * (1 - high / light))[:, None]
     else:
-        share = weights * np.maximum(0, (low - light) / np.maximum(1 - light, 1e-6))
-        linear += (1 - linear) * share[..., None]
-    return _ENCODED[(linear * (len(_ENCODED) - 1) + 0.5).astype(np.int32)]
+        linear += (1 - linear) * (weights * (low - light) / (1 - light))[:, None]
+    result = pixels.copy()
+    result[at] = _ENCODED[(linear * (len(_ENCODED) - 1) + 0.5).astype(np.int32)]
+    return result
 
 
 def _encoded(steps: int) -> np.ndarray:

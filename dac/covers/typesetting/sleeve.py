@@ -16,7 +16,9 @@ from dac.covers.typesetting.text import Name
 MARGIN = 0.055  # nothing is printed closer to the edge, as a fraction of the side
 # Places are chosen on a picture of this side, so that they are the same at all sizes.
 _THUMB = 250
-_FEATHER = 0.14  # over which a toned ground returns to the picture, as a fraction of the side
+# A block whose own middle lies here has no near edge.
+_MIDDLE = (0.4, 0.6)
+_FEATHER = 0.3  # over which a toned ground returns to the picture, as a fraction of the side
 _HALO = 0.012  # around letters, for which contrast is held
 
 Role = Literal["lead", "second"]
@@ -169,31 +171,34 @@ class Sleeve:
         bottom = int((place[1] + block.height) * scale + halo) + 1
         region = self.thumb[top:bottom, left:right]
         light = np.sqrt(inks.luminance(region))  # about as the eye sees it
-        change = np.abs(light - np.sqrt(inks.luminance(inks.toned(region, colour)))).mean()
+        toned = np.sqrt(inks.luminance(inks.toned(region, colour)))
+        # A print may look darker than its picture; lighter, it looks faded.
+        change = (np.maximum(light - toned, 0) + 1.5 * np.maximum(toned - light, 0)).mean()
         # A picture's own colour is worth a little change.
         bonus = 0.05 * inks.saturation(colour) if colour in self.palette else 0.0
-        return float(change + 0.6 * light.std() - bonus)
+        return float(2 * change + 0.6 * light.std() - bonus)
 
     def _tone(self, block: Block, left: int, top: int, colour: Colour) -> None:
-        """Makes the ground of a block legible, with soft edges; all the way to a near edge."""
-        side, halo, feather = self.side, self.px(_HALO) + 1, self.px(_FEATHER)
+        """Makes the ground of a block legible.
 
-        def ramp(start: int, end: int) -> tuple[int, np.ndarray]:
-            start, end = start - halo, end + halo
-            if start < 0.16 * side:
-                start = -feather
-            if end > 0.84 * side:
-                end = side + feather
-            first, last = max(start - feather, 0), min(end + feather, side)
-            at = np.arange(first, last, dtype=np.float32)
-            near = np.minimum(at - start, end - 1 - at) / feather + 1
-            near = np.clip(near, 0, 1)
-            return first, near * near * (3 - 2 * near)
+        The tone fades away from the edge of the sleeve that is near the block, over its whole
+        length, as a shade would; for a block in the middle the whole picture is toned.
+        """
+        if block.width >= block.height:
+            weights = self._shade(top, top + block.height)[:, None]
+        else:
+            weights = self._shade(left, left + block.width)[None, :]
+        self.picture[:] = inks.toned(self.picture, colour, weights)
 
-        x, across = ramp(left, left + block.width)
-        y, down = ramp(top, top + block.height)
-        region = self.picture[y : y + len(down), x : x + len(across)]
-        region[:] = inks.toned(region, colour, np.outer(down, across))
+    def _shade(self, start: int, end: int) -> np.ndarray:
+        """Returns weights `[S]` float32: 1 from a near edge past `start` and `end`, then fading."""
+        halo, feather = self.px(_HALO) + 1, self.px(_FEATHER)
+        at = np.arange(self.side, dtype=np.float32)
+        falling = np.clip(1 - (at - end - halo) / feather, 0, 1)
+        rising = np.clip(1 - (start - halo - at) / feather, 0, 1)
+        middle = (start + end) / 2 / self.side
+        near = falling if middle < _MIDDLE[0] else rising if middle > _MIDDLE[1] else at * 0 + 1
+        return near * near * (3 - 2 * near)
 
     def ground(self, kind: Literal["vivid", "dark", "light"]) -> tuple[Colour, Colour, Colour]:
         """Returns colours of a ground, of the lead and of the second name on it.
