@@ -117,7 +117,7 @@ def _tone(pixels: np.ndarray, ink: Colour, weights: np.ndarray) -> None:
     """Tones pixels in place, as in `toned`."""
     low, high = legible_range(ink)
     light = luminance(pixels)
-    at = np.nonzero((weights > 0) & ((light < low) | (light > high)))
+    at = (weights > 0) & ((light < low) | (light > high))
     linear, light, weights = _LINEAR[pixels[at]], light[at], weights[at]
     if high < 1:
         # Scaling linear light by a factor scales the luminance by it.
