@@ -100,8 +100,10 @@ def _fitted(job: dict[str, Any]) -> tuple[dict[str, Any], tuple[float, ...]]:
     while True:
         draft = _compile(job, page, (_BLEED, _BLEED), _DRAFT)
         bounds = top, bottom, left, right = tuple(x * UNITS / _DRAFT for x in _bounds(draft))
-        if left <= 0 or top <= 0 or right >= page[0] - 2 or bottom >= page[1] - 2:
-            shrink = 0.7  # past the page: the ink's extent is unknown
+        # Ink far out may be part of a tower of marks that goes on past the page.
+        far = min(left, top, page[0] - right, page[1] - bottom) < _BLEED / 2
+        if far:
+            shrink = 0.7
         elif right - left > room[0] or bottom - top > room[1]:
             shrink = 0.99 * min(room[0] / (right - left), room[1] / (bottom - top))
         else:

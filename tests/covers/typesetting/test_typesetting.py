@@ -1,6 +1,7 @@
 """Typesetting, tested by measuring pictures: 200 hard names, over all layouts, on hard pictures."""
 
 import json
+import random
 import subprocess
 import sys
 import unicodedata
@@ -16,148 +17,9 @@ from dac.covers.typesetting.fonts import PAIRINGS, choose_font
 from dac.covers.typesetting.sleeve import MARGIN
 from dac.covers.typesetting.text import Name, name_of
 from dac.errors import UserError
+from tests.covers.typesetting.hard_names import HARD, LONG
 
 SIDE = 512
-LONG = "the long title of an album that goes on and on and never ends "
-HARD = {
-    "blank": ["", " ", "\n\t ", "\u200b", "\u200d\ufe0f", "\x00\x07", "\u3000"],
-    "short": [*"AiljQgW.!?&-~1@", "é", "ß", "ﬁ", "Ⅷ", "O o", "I.", "...", "$$$", "( )", "¿", "№", "µ", "Æ", "…"],
-    "long": [
-        *("W" * 300, "i" * 300, "Mg" * 150, "é" * 300, "-" * 300, "." * 300, "a-" * 150),
-        *(LONG * 5, LONG[:300].upper(), "A " * 150, "word" * 10 + " of " + "sword" * 12),
-        *("pneumonoultramicroscopicsilicovolcanoconiosis", "x" * 25, "x" * 24, "https://a.b/" * 20),
-        *(
-            "Ĳ" * 100,
-            "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamten",
-            "1" * 90,
-        ),
-    ],
-    "latin": [
-        *(
-            "Björk Guðmundsdóttir",
-            "Sigur Rós — Ágætis byrjun",
-            "Łódź Ćma",
-            "Ñandú",
-            "İstanbul ışık",
-        ),
-        *("Ngô Thị Hằng", "Dvořák", "Þursaflokkurinn", "Motörhead", "Œuvre", "“Heroes” & ‘lows’"),
-        *("O'Brien's #1 (50% off!)", "a/b\\c <b>&amp;</b> {x} $y_1$ #set *z* _q_ `c` @ref", "ŘŽŤ"),
-    ],
-    "alphabets": [
-        *("Кино — Звезда по имени Солнце", "Ψυχή Νύχτα", "ΑΘΗΝΑ", "Їжак", "Երևան", "თბილისი"),
-        *("Қазақстан", "Άλφα", "ЩЖЫ" * 40),
-    ],
-    "arabic": [
-        *("صوت الصحراء", "ليالي القاهرة", "مُحَمَّد", "لا إله", "فیروز گل", "اردو کی آواز", "م", "؟"),
-        *("م" * 300, "كلمة " * 60, "١٩٨٤", "ﷺ", "العَرَبِيَّة", "ـ" * 60),
-    ],
-    "hebrew": [
-        *("שיר ארץ", "שָׁלוֹם עֲלֵיכֶם", "א", "ירושלים של זהב", "ש" * 300, "מילה " * 60, "בְּרֵאשִׁ֖ית"),
-    ],
-    "indic": [
-        *("लता मंगेशकर", "बरसात की रात", "क्षत्रिय", "श्री", "क", "हिन्दी " * 45, "क" * 300, "र्द्ध्र्य"),
-        *("রবীন্দ্রনাথ", "தமிழ் இசை", "తెలుగు పాట", "ಕನ್ನಡ", "മലയാളം", "ગુજરાતી", "ਪੰਜਾਬੀ", "ଓଡ଼ିଆ", "සිංහල"),
-    ],
-    "southeast asian": [
-        *("ฝนตกที่หน้าต่าง", "วงดาวเหนือ", "ก", "น้ำใจที่ยิ่งใหญ่" * 15, "ก" * 300, "ปู่ญี่ปุ่น", "ລາວເພງ"),
-        *("ភាសាខ្មែរ", "မြန်မာဘာသာ", "กิ่งกี้" * 12),
-    ],
-    "east asian": [
-        *(
-            "東京の夜「ラー」",
-            "細野サウンド",
-            "夜",
-            "ー",
-            "ラーメン、食べたい。",
-            "夢" * 300,
-            "ひらがな" * 40,
-        ),
-        *(
-            "北京之声",
-            "长城上的月光",
-            "繁體中文專輯",
-            "서울 소년단",
-            "한강의 밤",
-            "각",
-            "가나다" * 60,
-        ),
-        *(
-            "ｶﾞｷﾞｸﾞ",
-            "㍿ⅩⅢ",
-            "東京2020オリンピック",
-            "（笑）",
-            "ꥠ각",
-            "龘靐齉",
-            "サ・ン・バ！？",
-            "아",
-        ),
-    ],
-    "emoji": [
-        *(
-            "🔥",
-            "🎸🔥🎤",
-            "👩‍🎤 star",
-            "👨‍👩‍👧‍👦",
-            "🇯🇵🇫🇷",
-            "1️⃣2️⃣3️⃣",
-            "👍🏽",
-            "❤️ you",
-            "☕",
-            "🏴‍☠️",
-            "😀" * 150,
-        ),
-        *("a😀b🎉c", "♥♪★☆", "☮ & ☯", "🫠", "♾️"),
-    ],
-    "marks": [
-        *(
-            "e\u0301a\u0308\u0323",
-            "Z\u0301\u0316" * 9,
-            "a" + "\u0301" * 40,
-            "o" + "\u0323" * 40,
-            "\u0301x",
-        ),
-        *("n\u0303o\u0308", "q\u0307\u0323", "Z̷a̸l̵g̶o̷", "x\u20dd", "ก\u0301", "अ\u0301", "🔥\u0301"),
-    ],
-    "mixed": [
-        *(
-            "東京 Sound",
-            "צליל Sound 123",
-            "مرحبا World",
-            "World مرحبا",
-            "שלום, Привет, 你好, hello",
-            "A א ب अ ก 東",
-        ),
-        *(
-            "(שלום)",
-            "1984 عام",
-            "\u202eevil\u202c",
-            "\u2067abc\u2069",
-            "DJ 🎧 Fire",
-            "x²+y³≠∞",
-            "100 % ☺ 日本",
-        ),
-        *(
-            "ABC" * 30 + "אבג" * 30,
-            "日本語" * 20 + "English " * 10,
-            "한국어 العربية हिन्दी",
-            "-ا-",
-            "€£¥₹₿",
-        ),
-    ],
-    "left out": [
-        *(
-            "\ue000x",
-            "x\U000e0fff",
-            "\ufffe",
-            "\ud800",
-            "𓀀𓀁",
-            "a\u0378b",
-            "\U0010ffff!",
-            "ok\x7f",
-            "\ufdd0",
-        ),
-    ],
-}
 NAMES = [(kind, name) for kind, names in HARD.items() for name in names]
 
 
@@ -293,7 +155,7 @@ def test_nothing_is_cut(kind):
             assert ink.shape <= (0.4 * 600, 0.5 * 600)
             job, _ = setting._fitted(setting._job(name, face, 0.5, 0.4, 0.2, "left", column))
             roomy = setting._compile(job, (2500, 2400), (1000, 1000), 600)
-            assert abs(int(ink.sum()) - int(roomy.sum())) <= 0.01 * roomy.sum() + 600, (
+            assert abs(int(ink.sum()) - int(roomy.sum())) <= 0.02 * roomy.sum(), (
                 text[:20],
                 column,
             )
@@ -359,17 +221,16 @@ def test_small_and_odd_sizes(side):
 
 
 def test_genres_have_their_manner():
-    import random
-
     fonts = {
         g: {choose_font(g, None, random.Random(i)) for i in range(40)}
         for g in ("thrash metal", "techno", "")
     }
     assert not fonts["thrash metal"] & fonts["techno"]
     assert fonts[""] <= set(typesetting.FONTS)
-    # An orbiting typeface is none of 1962.
-    early = {choose_font("synthwave", 1962, random.Random(i)) for i in range(40)}
-    assert early <= set(typesetting.FONTS)
+    # No face of the eighties on a sleeve of 1962.
+    assert choose_font("rock'n'roll", 1962, random.Random(0)) in ("yellowtail", "alfa-slab-one")
+    early = {choose_font("space-age jazz", 1962, random.Random(i)) for i in range(40)}
+    assert early and not early & {"orbitron", "unbounded", "space-mono"}
 
 
 @pytest.mark.parametrize(
