@@ -148,9 +148,9 @@ def _pdf(compiler, name: Name, face) -> bytes:
 def test_nothing_is_cut(kind):
     """The ink of a setting is that of the same setting on a page with much more room."""
     for text in HARD[kind]:
-        for column in (False, True):
-            face = PAIRINGS["yellowtail"].lead
-            name = name_of(text, face)
+        face = PAIRINGS["yellowtail"].lead
+        name = name_of(text, face)
+        for column in {False, name.upright}:
             ink = setting.set_type(name, face, 600, 0.5, 0.4, 0.2, column=column)
             assert ink.shape <= (0.4 * 600, 0.5 * 600)
             job, _ = setting._fitted(setting._job(name, face, 0.5, 0.4, 0.2, "left", column))
@@ -230,7 +230,8 @@ def test_genres_have_their_manner():
     # No face of the eighties on a sleeve of 1962.
     assert choose_font("rock'n'roll", 1962, random.Random(0)) in ("yellowtail", "alfa-slab-one")
     early = {choose_font("space-age jazz", 1962, random.Random(i)) for i in range(40)}
-    assert early and not early & {"orbitron", "unbounded", "space-mono"}
+    assert early
+    assert not early & {"orbitron", "unbounded", "space-mono"}
 
 
 @pytest.mark.parametrize(
