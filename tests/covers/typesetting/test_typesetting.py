@@ -13,10 +13,12 @@ from skimage import data
 
 from dac.covers import typesetting
 from dac.covers.typesetting import _printed, setting
-from dac.covers.typesetting.fonts import PAIRINGS, choose_font
+from dac.covers.typesetting.fonts import PAIRINGS
+from dac.covers.typesetting.manner import choose_font, choose_layout
 from dac.covers.typesetting.sleeve import MARGIN
 from dac.covers.typesetting.text import Name, name_of
 from dac.errors import UserError
+from data_pipeline.demo_covers.layouts import LAYOUTS as DEMO_GENRES
 from tests.covers.typesetting.hard_names import HARD, LONG
 
 SIDE = 512
@@ -218,6 +220,16 @@ def test_small_and_odd_sizes(side):
     picture = np.zeros((side, side, 3), np.uint8)
     for layout in typesetting.LAYOUTS:
         assert typesetting.typeset(picture, "A", LONG, layout=layout).shape == picture.shape
+
+
+@pytest.mark.parametrize("genre", [*DEMO_GENRES, "vaporwave, dream pop", "no such genre", "", None])
+def test_any_genre_and_year_can_be_set(genre):
+    for year in (None, 1, 1950, 1972, 1988, 2025, 9999):
+        for seed in range(20):
+            rng = random.Random(seed)
+            assert choose_font(genre, year, rng) in typesetting.FONTS
+            layout = choose_layout(genre, year, PICTURES[seed % 6][::2, ::2], 5 * seed, True, rng)
+            assert layout in typesetting.LAYOUTS
 
 
 def test_genres_have_their_manner():
