@@ -1,7 +1,8 @@
 """The type: families for each genre and decade, and a fallback family for every script.
 
-All fonts come from packages of the extra `type`, under the SIL Open Font License 1.1. The fonts of
-the system are never used, so that a cover is the same on each machine.
+All fonts come from packages of the extra `type`, under the SIL Open Font License 1.1 (Permanent
+Marker: Apache 2.0). The fonts of the system are never used, so that a cover is the same on each
+machine.
 """
 
 import dataclasses
