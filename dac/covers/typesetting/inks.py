@@ -109,16 +109,21 @@ def toned(pixels: np.ndarray, ink: Colour, weights: np.ndarray | float = 1.0) ->
       `[h, w, 3]` uint8.
     """
     result = pixels.copy()
+    tone(result, ink, weights)
+    return result
+
+
+def tone(pixels: np.ndarray, ink: Colour, weights: np.ndarray | float = 1.0) -> None:
+    """Tones pixels in place, as `toned` does."""
     weights = np.broadcast_to(np.asarray(weights, np.float32), pixels.shape[:2])
     for top in range(0, len(pixels), _ROWS):
         rows = slice(top, top + _ROWS)
         if weights[rows].any():
-            _tone(result[rows], ink, weights[rows])
-    return result
+            _tone_rows(pixels[rows], ink, weights[rows])
 
 
-def _tone(pixels: np.ndarray, ink: Colour, weights: np.ndarray) -> None:
-    """Tones pixels in place, as in `toned`."""
+def _tone_rows(pixels: np.ndarray, ink: Colour, weights: np.ndarray) -> None:
+    """Tones a few rows of pixels in place."""
     low, high = legible_range(ink)
     light = luminance(pixels)
     at = (weights > 0) & ((light < low) | (light > high))

@@ -212,7 +212,7 @@ class Sleeve:
             weights = self._shade(top, top + block.height)[:, None]
         else:
             weights = self._shade(left, left + block.width)[None, :]
-        self.picture[:] = inks.toned(self.picture, colour, weights)
+        inks.tone(self.picture, colour, weights)
 
     def _shade(self, start: int, end: int) -> np.ndarray:
         """Returns weights `[S]` float32: 1 from a near edge past `start` and `end`, then fading."""
