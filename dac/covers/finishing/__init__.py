@@ -5,9 +5,9 @@ import difflib
 import numpy as np
 from PIL import Image
 
-from dac.covers.finishing.halftone import halftone
-from dac.covers.finishing.lino import lino
-from dac.covers.finishing.riso import riso
+from dac.covers.finishing.halftone import print_halftone
+from dac.covers.finishing.lino import print_lino
+from dac.covers.finishing.riso import print_riso
 from dac.errors import UserError
 
 FINISHES = ("none", "halftone", "lino", "riso")
@@ -88,5 +88,5 @@ def finish(picture: np.ndarray, size: int, style: str, seed: int = 0) -> np.ndar
     if style == "none":
         large = Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC)
         return np.array(large)
-    press = {"halftone": halftone, "lino": lino, "riso": riso}[style]
+    press = {"halftone": print_halftone, "lino": print_lino, "riso": print_riso}[style]
     return press(picture, int(size), np.random.default_rng(int(seed)))

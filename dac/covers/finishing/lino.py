@@ -11,11 +11,11 @@ COLOURS = 6
 TEXTURE = 750
 
 
-def lino(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def print_lino(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Prints `[R, R, 3]` uint8 in flat inks as `[size, size, 3]` uint8."""
     colours, blocks = cut_blocks(picture, rng)
     films = [_film(rng) for _ in blocks]
-    print_ = np.empty((size, size, 3), np.uint8)
+    printed = np.empty((size, size, 3), np.uint8)
     for first, last in strips(size):
         part = np.empty((3, last - first, size), np.float32)
         part[:] = 255 * colours[0][:, None, None]
@@ -27,8 +27,8 @@ def lino(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray
             for channel, value in zip(part, 255 * colour, strict=True):
                 channel += inked * (np.float32(value) - channel)
         for i, channel in enumerate(part):
-            print_[first:last, :, i] = channel + 0.5
-    return print_
+            printed[first:last, :, i] = channel + 0.5
+    return printed
 
 
 def cut_blocks(

@@ -19,7 +19,7 @@ REGISTER = 1.5e-3
 GRAIN = 1500
 
 
-def riso(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def print_riso(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Prints `[R, R, 3]` uint8 in spot inks as `[size, size, 3]` uint8."""
     plates, paper = riso_plates(picture, rng)
     return press(plates, paper, PITCH, size)

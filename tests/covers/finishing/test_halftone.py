@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dac.covers.finishing.halftone import ANGLES, INKS, PITCH, halftone
+from dac.covers.finishing.halftone import ANGLES, INKS, PITCH, print_halftone
 
 SIZE = 1000
 CYAN, MAGENTA, YELLOW, BLACK = ANGLES
@@ -11,7 +11,7 @@ CYAN, MAGENTA, YELLOW, BLACK = ANGLES
 def spectrum() -> np.ndarray:
     """Magnitudes of a flat grey print, [S, S, 3], without its mean; frequency 0 in the middle."""
     grey = np.full((16, 16, 3), 110, np.uint8)
-    printed = halftone(grey, SIZE, np.random.default_rng(0)).astype(float)
+    printed = print_halftone(grey, SIZE, np.random.default_rng(0)).astype(float)
     window = np.outer(np.hanning(SIZE), np.hanning(SIZE))[..., None]
     printed = (printed - printed.mean((0, 1))) * window
     return np.abs(np.fft.fftshift(np.fft.fft2(printed, axes=(0, 1)), (0, 1)))

@@ -4,7 +4,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from skimage import measure
 
-from dac.covers.finishing.lino import COLOURS, lino
+from dac.covers.finishing.lino import COLOURS, print_lino
 
 RADIUS = 0.3
 SIZE = 960
@@ -19,7 +19,7 @@ def disc() -> np.ndarray:
     picture = np.asarray(large.reduce(10)).astype(float)
     noise = np.random.default_rng(0).normal(0, 5, picture.shape)
     rough = np.clip(picture + noise, 0, 255).astype(np.uint8)
-    return lino(rough, SIZE, np.random.default_rng(0))
+    return print_lino(rough, SIZE, np.random.default_rng(0))
 
 
 def test_edges_are_curves_and_no_stairs(disc):
@@ -46,7 +46,7 @@ def test_edges_are_sharp_at_the_size_of_the_print(disc):
 
 
 def test_inks_are_few_and_flat(rough):
-    printed = lino(rough, 800, np.random.default_rng(0)).reshape(-1, 3)
+    printed = print_lino(rough, 800, np.random.default_rng(0)).reshape(-1, 3)
     colours, counts = np.unique(printed, axis=0, return_counts=True)
     main = np.sort(counts)[::-1][:COLOURS]
     assert main.sum() > 0.85 * len(printed)
