@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from dac.covers.finishing.halftone import ANGLES, INKS, PITCH, print_halftone
 
@@ -23,23 +24,22 @@ def test_the_inks_have_the_angles_of_offset_printing():
     assert INKS[3].max() < 0.2
 
 
+def at(plane: np.ndarray, frequency: float, angle: np.ndarray) -> np.ndarray:
+    """Magnitudes at frequencies in cycles a side, in directions in degrees."""
+    turn = np.radians(angle)
+    places = SIZE // 2 + frequency * np.stack([np.sin(turn), np.cos(turn)])
+    return ndimage.map_coordinates(plane, places, order=1)
+
+
 # Each channel shows the ink that takes its light, and black.
-@pytest.mark.parametrize(("channel", "angle"), [(0, CYAN), (1, MAGENTA), (2, YELLOW)])
-def test_the_screen_of_each_ink_has_its_angle_and_pitch(spectrum, channel, angle):
+@pytest.mark.parametrize(("channel", "ink"), [(0, CYAN), (1, MAGENTA), (2, YELLOW)])
+def test_the_screen_of_each_ink_has_its_angle_and_pitch(spectrum, channel, ink):
     plane = spectrum[..., channel]
-    y, x = np.mgrid[:SIZE, :SIZE] - SIZE // 2
-    near = np.hypot(x, y) > 5  # the slow variation of the whole
-    middle = SIZE // 2
-    peaks = plane * near
-    for _ in range(2):
-        row, column = np.unravel_index(peaks.argmax(), peaks.shape)
-        frequency = np.hypot(row - middle, column - middle)
-        turn = np.degrees(np.arctan2(row - middle, column - middle)) % 90
-        assert frequency == pytest.approx(1 / PITCH, abs=1.5)
-        assert min(abs(turn - a) % 90 for a in (angle, BLACK)) < 1 or turn > 89 > angle + 88
-        # A square screen has four peaks: look for the other ink's.
-        turns = np.degrees(np.arctan2(y, x)) % 90
-        apart = np.abs((turns - turn + 45) % 90 - 45)
-        peaks = peaks * (apart > 5)
-        angle, previous = (angle, turn) if abs(turn - BLACK) < 1 else (BLACK, turn)
-    assert {round(previous) % 90, round(turn) % 90} <= {int(angle), int(BLACK), 0, 15, 75}
+    for angle in (ink, BLACK):
+        directions = angle + np.linspace(-14, 14, 281)
+        found = directions[at(plane, 1 / PITCH, directions).argmax()]
+        assert found == pytest.approx(angle, abs=0.6)
+        frequencies = np.linspace(60, 200, 561)
+        strengths = np.array([at(plane, f, np.array(angle)) for f in frequencies]).ravel()
+        assert frequencies[strengths.argmax()] == pytest.approx(1 / PITCH, abs=1)
+        assert strengths.max() > 50 * np.median(plane)
