@@ -40,6 +40,6 @@ def test_the_screen_of_each_ink_has_its_angle_and_pitch(spectrum, channel, ink):
         found = directions[at(plane, 1 / PITCH, directions).argmax()]
         assert found == pytest.approx(angle, abs=0.6)
         frequencies = np.linspace(60, 200, 561)
-        strengths = np.array([at(plane, f, np.array(angle)) for f in frequencies]).ravel()
+        strengths = np.array([at(plane, f, np.array([angle])) for f in frequencies]).ravel()
         assert frequencies[strengths.argmax()] == pytest.approx(1 / PITCH, abs=1)
         assert strengths.max() > 50 * np.median(plane)
