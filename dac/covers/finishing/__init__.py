@@ -1,6 +1,7 @@
 """Finishes turn a cover of few pixels into a picture that is meant to be large, as printers do."""
 
 import difflib
+from numbers import Integral
 
 import numpy as np
 from PIL import Image
@@ -81,9 +82,9 @@ def finish(picture: np.ndarray, size: int, style: str, seed: int = 0) -> np.ndar
             f"a finish needs a square picture of {LEAST} to {MOST} pixels, [R, R, 3] uint8, "
             f"not {list(picture.shape)} {picture.dtype}"
         )
-    if not side <= size <= LARGEST or size != int(size):
+    if not isinstance(size, Integral) or not side <= size <= LARGEST:
         raise UserError(f"a print of this cover has {side} to {LARGEST} pixels a side, not {size}")
-    if seed != int(seed) or seed < 0:
+    if not isinstance(seed, Integral) or seed < 0:
         raise UserError(f"the seed of a finish is a whole number from 0, not {seed}")
     if style == "none":
         large = Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC)

