@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from absl import flags
-from dac.covers.finishing import FINISHES
 from PIL import Image
 from tqdm import tqdm
 
 from dac import models
+from dac.covers.finishing import FINISHES
 from dac.covers.images import grid
 from dac.errors import UserError
 from dac.files import write_lines
@@ -80,7 +80,7 @@ def define_flags() -> None:
         "bleed", 0.0, "millimetres to cut off on each side, at 300 dpi", 0, MAX_BLEED
     )
     flags.DEFINE_string("like", None, "a PNG to make again, with what other flags change")
-    flags.DEFINE_string("batch", None, "a list of albums, a JSON object a line; --out is a folder")
+    flags.DEFINE_string("batch", None, "a list of albums, a JSON object a line")
     flags.DEFINE_enum("sheet", None, sweeps.AXES, "a sheet with a row for each value")
     flags.DEFINE_enum("interpolate", None, ("seeds", "year", "genre"), "an animation")
     flags.DEFINE_integer("frames", 20, "frames of an animation from a cover to the next", 2, 1000)
@@ -105,19 +105,21 @@ def main() -> None:
     asked = _asked(run)
     base = dataclasses.replace(first, **asked)
     seeds = _seeds(first)
-    if FLAGS.batch:
-        return _make_batch(run, model, batch.read_jobs(Path(FLAGS.batch), base), out)
+    jobs = batch.read_jobs(Path(FLAGS.batch), base) if FLAGS.batch else []
+    if jobs and not out.suffix:
+        return _make_batch(run, model, jobs, out)
     if FLAGS.interpolate:
         return _animate(run, base, seeds, out)
     columns, labels = None, None
     if FLAGS.sheet:
         covers, labels = sweeps.sweep(run, base, FLAGS.sheet, seeds)
         columns = len(seeds)
-    elif like and not (FLAGS.seeds or FLAGS.n):
+    elif like and not (FLAGS.seeds or FLAGS.n or jobs):
         covers = [dataclasses.replace(cover, **asked) for cover in like.covers]
         columns, labels = like.columns, like.labels
     else:
-        covers = [dataclasses.replace(base, seed=seed) for seed in seeds]
+        covers = [job.cover for job in jobs]
+        covers = covers or [dataclasses.replace(base, seed=seed) for seed in seeds]
         columns = math.ceil(len(covers) ** 0.5) if len(covers) > 1 else None
     return _make(run, Record(model, tuple(covers), columns, labels and tuple(labels)), out)
 
@@ -129,8 +131,6 @@ def _check_flags(out: Path) -> None:
         raise UserError(f"{modes[0]} and {modes[1]} can't be combined; give one of them")
     if FLAGS.interpolate:
         interpolation.check_suffix(out)
-    elif FLAGS.batch and out.suffix:
-        raise UserError(f"--out={out} must be a folder with --batch: give a name without suffix")
     elif out.suffix:
         check_suffix(out)
     if not out.parent.is_dir():
@@ -200,7 +200,8 @@ def _make(run: Run, record: Record, out: Path) -> None:
         save_cover(picture, out, record)
     size = covers[0].size or run.resolution
     what = "1 cover" if count == 1 else f"{count:,} covers"
-    of = "albums" if record.labels else described(covers[0])
+    alike = len({described(cover) for cover in covers}) == 1
+    of = described(covers[0]) if alike else "several albums"
     print(f"{out}: {what} of {of}, {size}x{size}")
 
 

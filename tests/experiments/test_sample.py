@@ -174,7 +174,7 @@ def test_a_sheet_shows_what_a_setting_does(workdir, tmp_path, made):
     line = made(
         f"--workdir={workdir}", "--sheet=truncation", "--n=3", f"--out={tmp_path / 'sheet.png'}"
     )
-    assert "15 covers of albums, 128x128" in line
+    assert "15 covers of any album, 128x128" in line
     record = read_record(tmp_path / "sheet.png")
     assert (record.columns, record.labels) == (3, ("0", "0.25", "0.5", "0.75", "1"))
     assert [cover.seed for cover in record.covers[:4]] == [0, 1, 2, 0]
@@ -206,6 +206,10 @@ def test_a_list_of_albums_is_continued_where_it_stopped(workdir, tmp_path, made)
     line = made(*given)
     assert line == f"{out}: 2 covers made, 1 were there already"
     assert {file: file.read_bytes() for file in out.rglob("*.*")} == whole
+    line = made(*given[:-1], f"--out={tmp_path / 'sheet.png'}")
+    assert "3 covers of several albums, 32x32" in line
+    one = read_record(out / "000000.png").covers[0]
+    assert read_record(tmp_path / "sheet.png").covers[0] == one
 
 
 def test_an_animation_loops_through_the_covers(workdir, tmp_path, made):
@@ -238,7 +242,6 @@ def test_bad_input_is_told_before_anything_is_written(workdir, config, tmp_path,
         ((run, "--n=1", "--seeds=1-3"), "less than the number of --seeds"),
         ((run, "--seeds=a"), "numbers and ranges such as 0,4-6"),
         ((run, "--sheet=year", "--interpolate=seeds"), "can't be combined"),
-        ((run, "--batch=bad.jsonl"), "must be a folder"),
         ((run, "--batch=bad.jsonl", "--out=x"), "line 2: the file_name"),
         ((run, "--batch=worse.jsonl", "--out=x"), "line 1: a cover takes"),
         ((run, "--batch=none.jsonl", "--out=x"), "there is no such file"),
