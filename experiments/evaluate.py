@@ -20,12 +20,11 @@ from dac.errors import UserError
 from dac.files import write_bytes, write_text
 from dac.metrics.evaluate import Evaluation, evaluate
 from dac.metrics.features.extractor import NETWORKS, load_extractor
-from dac.run.workdir import dataset_of_run, read_run
+from dac.run.workdir import REPORT_FILE, dataset_of_run, read_run
 from experiments import cli, data
 from experiments.report import comparison, tables
 
 FLAGS = flags.FLAGS
-REPORT_FILE = "evaluation.json"
 COMPARISON = "comparison.html"
 
 

@@ -5,7 +5,7 @@ from absl import flags
 from dac import models
 from dac.errors import UserError
 from dac.sampling import Run
-from experiments.cli import warn
+from data_pipeline.cli import warn
 
 FLAGS = flags.FLAGS
 NAMES = ("pretrained", "workdir", "model")

@@ -31,8 +31,8 @@ from dac.making.settings import (
     read_record,
 )
 from dac.sampling import Run
+from data_pipeline.cli import warn
 from experiments import cli, generators
-from experiments.cli import warn
 
 FLAGS = flags.FLAGS
 PRINT_SIZE = 3000  # pixels; what shops ask for

@@ -8,10 +8,9 @@ from dac.covers.conditions import Album
 from dac.covers.finishing import check_finish, finish, finish_for
 from dac.covers.typesetting import check_choices, typeset
 from dac.errors import UserError
-from dac.making.settings import MAX_SIZE, Settings
+from dac.making.settings import DPI, MAX_SIZE, Settings
 from dac.sampling import BATCH_SIZE, Run, fixed_latents
 
-DPI = 300  # of printed covers
 INCH = 25.4  # millimetres
 LEAST_TYPESET = 256  # pixels; letters on smaller covers can't be read
 

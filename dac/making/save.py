@@ -9,8 +9,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from dac.covers.images import save_picture
 from dac.errors import UserError
-from dac.making.make import DPI
-from dac.making.settings import KEY, Record
+from dac.making.settings import DPI, KEY, Record
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".pdf")
 JPEG_QUALITY = 95

@@ -18,6 +18,7 @@ FORMAT = 1  # of its JSON; see docs/making.md
 MAX_SEED = 2**32 - 1
 MAX_SIZE = 6000  # pixels
 MAX_BLEED = 20.0  # millimetres
+DPI = 300  # of printed covers
 MAX_TEXT = 1000  # characters of a name
 MAX_GENRES = 32
 MAX_PICK = 1024
@@ -38,7 +39,7 @@ class Settings:
       truncation: in [0, 1]; see `Run.draw`.
       pick: number of candidates, of which the critic's favourite is kept.
       size: side of the finished cover in pixels, or None: as the generator makes it.
-      bleed: what is added on each side for the printer to cut off, in millimetres at 300 dpi.
+      bleed: what is added on each side for the printer to cut off, in millimetres, at `DPI`.
       finish: one of `dac.covers.finishing.FINISHES`, or None: in the manner of genre and decade.
       typeset: whether artist and title are set in type.
       layout: one of `dac.covers.typesetting.LAYOUTS`, or None: chosen.
@@ -84,7 +85,11 @@ class Settings:
             for name, weight in self.genre.items():
                 if not isinstance(name, str) or len(name) > MAX_TEXT:
                     raise UserError(f"a genre must be a name, not {name!r:.40}")
-                _check_number(f"weight of {name!r:.40}", weight, float, 0, 1e6)
+                number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+                if not (number and 0 < weight < math.inf):
+                    raise UserError(
+                        f"the weight of {name!r:.40} must be a number above 0, not {weight!r:.40}"
+                    )
 
     @property
     def main_genre(self) -> str | None:
@@ -102,6 +107,8 @@ def _check_number(name: str, value: Any, kind: type, least: float, largest: floa
         )
 
 
+# What a record that is not valid may raise while it is read.
+_INVALID = (UserError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)}
 
 
@@ -170,8 +177,15 @@ class Record:
             ):
                 raise ValueError("labels do not fit the rows")
             return record
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UserError(f"its settings are damaged ({str(error)!s:.80})") from error
+        except (
+            UserError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
+            raise UserError(f"its settings are damaged ({str(error)!s:.120})") from error
 
 
 def read_record(path: str | Path) -> Record:
@@ -215,10 +229,10 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """
     seeds: list[int] = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.strip().isdecimal()):
+        found = re.fullmatch(r"\s*(\d{1,10})\s*(?:-\s*(\d{1,10})\s*)?", part, re.ASCII)
+        if not found:
             raise UserError(f"the seeds must be numbers and ranges such as 0,4-6, not {text!r:.60}")
-        start, stop = int(first), int(last if dash else first)
+        start, stop = int(found[1]), int(found[2] or found[1])
         if stop < start or stop > MAX_SEED or stop - start >= 1_000_000:
             raise UserError(
                 f"the seeds {part.strip()!r:.40} must go up, by less than a million, to at most "
