@@ -53,9 +53,9 @@ _FUTURA = Face("Jost", 500, capitals=True, tracking=0.14)
 _SWISS = Face("Inter Tight", 500)
 
 PAIRINGS = {
+    "abril-fatface": Pairing(Face("Abril Fatface", 900), _FUTURA),
     "alfa-slab-one": Pairing(Face("Alfa Slab One", 900), _NARROW),
     "anton": Pairing(Face("Anton", 900, capitals=True, tracking=0.005), _NARROW),
-    "bodoni-moda": Pairing(Face("Bodoni Moda", 700), _FUTURA),
     "caveat": Pairing(Face("Caveat", 700), Face("Caveat", 500), (1965, 9999)),
     "cinzel": Pairing(
         Face("Cinzel", 900, capitals=True, tracking=0.02),
@@ -93,12 +93,12 @@ _BY_GENRE = (
     ("techno house trance rave drum dubstep", "unbounded space-mono inter-tight"),
     ("electr idm glitch noise synth experimental", "space-mono inter-tight unbounded"),
     ("ambient drone new age", "cormorant-garamond inter-tight jost"),
-    ("classic baroque opera chamber choral orchestr piano", "cormorant-garamond bodoni-moda"),
+    ("classic baroque opera chamber choral orchestr piano", "cormorant-garamond abril-fatface"),
     ("free jazz fusion avant", "league-spartan inter-tight space-mono"),
-    ("jazz bebop swing", "jost league-spartan bodoni-moda"),
-    ("bossa samba latin lounge exotica easy", "jost bodoni-moda yellowtail"),
-    ("funk disco boogie", "righteous bodoni-moda"),
-    ("soul r&b gospel motown", "fraunces righteous bodoni-moda"),
+    ("jazz bebop swing", "jost league-spartan abril-fatface"),
+    ("bossa samba latin lounge exotica easy", "jost abril-fatface yellowtail"),
+    ("funk disco boogie", "righteous abril-fatface"),
+    ("soul r&b gospel motown", "fraunces righteous abril-fatface"),
     ("dub reggae dancehall afro", "alfa-slab-one righteous anton"),
     ("country blues bluegrass western americana", "alfa-slab-one yellowtail fraunces"),
     ("psych prog kraut", "righteous fraunces"),
@@ -106,13 +106,13 @@ _BY_GENRE = (
     ("folk celtic acoustic", "fraunces caveat cormorant-garamond"),
     ("rock'n'roll rockabilly surf doo", "yellowtail alfa-slab-one"),
     ("rock", "anton league-spartan fraunces"),
-    ("pop", "league-spartan bodoni-moda inter-tight"),
+    ("pop", "league-spartan abril-fatface inter-tight"),
 )
 # Without a known genre: the last year of a period, and its families.
 _BY_YEAR = (
-    (1964, "jost yellowtail bodoni-moda"),
+    (1964, "jost yellowtail abril-fatface"),
     (1979, "fraunces righteous league-spartan"),
-    (1989, "orbitron bodoni-moda league-spartan"),
+    (1989, "orbitron abril-fatface league-spartan"),
     (2003, "anton inter-tight space-mono"),
     (9999, "inter-tight league-spartan fraunces"),
 )

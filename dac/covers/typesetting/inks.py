@@ -23,14 +23,18 @@ _PALETTE_SIZE = 10
 
 _CODES = np.arange(256) / 255
 # sRGB to linear light (IEC 61966-2-1), as in the definition of relative luminance.
-LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4)
-LINEAR = LINEAR.astype(np.float32)
-_WEIGHTS = np.array([0.2126, 0.7152, 0.0722], np.float32)
+_LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.055) ** 2.4)
+_LINEAR = _LINEAR.astype(np.float32)
+# Each channel's share of the relative luminance, for each code.
+_RED, _GREEN, _BLUE = (_LINEAR * np.float32(w) for w in (0.2126, 0.7152, 0.0722))
+# Rows toned at a time: few enough to stay in the processor's cache.
+_ROWS = 64
 
 
 def luminance(colours: np.ndarray | Colour) -> np.ndarray:
     """Returns the relative luminance of sRGB colours `[..., 3]` uint8, from 0 to 1."""
-    return LINEAR[np.asarray(colours, np.uint8)] @ _WEIGHTS
+    colours = np.asarray(colours, np.uint8)
+    return _RED[colours[..., 0]] + _GREEN[colours[..., 1]] + _BLUE[colours[..., 2]]
 
 
 def contrast(a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray:
@@ -100,19 +104,27 @@ def toned(pixels: np.ndarray, ink: Colour, weights: np.ndarray | float = 1.0) ->
     Returns:
       `[h, w, 3]` uint8.
     """
+    result = pixels.copy()
+    weights = np.broadcast_to(np.asarray(weights, np.float32), pixels.shape[:2])
+    for top in range(0, len(pixels), _ROWS):
+        rows = slice(top, top + _ROWS)
+        if weights[rows].any():
+            _tone(result[rows], ink, weights[rows])
+    return result
+
+
+def _tone(pixels: np.ndarray, ink: Colour, weights: np.ndarray) -> None:
+    """Tones pixels in place, as in `toned`."""
     low, high = legible_range(ink)
     light = luminance(pixels)
-    weights = np.broadcast_to(np.asarray(weights, np.float32), light.shape)
-    at = np.nonzero((weights > 0) & ((light < low) | (light > high)))
-    linear, light, weights = LINEAR[pixels[at]], light[at], weights[at]
+    at = (weights > 0) & ((light < low) | (light > high))
+    linear, light, weights = _LINEAR[pixels[at]], light[at], weights[at]
     if high < 1:
         # Scaling linear light by a factor scales the luminance by it.
         linear *= (1 - weights * (1 - high / light))[:, None]
     else:
         linear += (1 - linear) * (weights * (low - light) / (1 - light))[:, None]
-    result = pixels.copy()
-    result[at] = _ENCODED[(linear * (len(_ENCODED) - 1) + 0.5).astype(np.int32)]
-    return result
+    pixels[at] = _ENCODED[(linear * (len(_ENCODED) - 1) + 0.5).astype(np.int32)]
 
 
 def _encoded(steps: int) -> np.ndarray:

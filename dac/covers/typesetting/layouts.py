@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from dac.covers.typesetting import inks
 from dac.covers.typesetting.fonts import in_genre
@@ -21,7 +21,7 @@ def corner(s: Sleeve) -> None:
     """Small type in the calmest corner, as on sleeves of today."""
     start = s.start()
     block = s.stack(
-        [s.set("lead", 0.5, 0.3, 0.052, start), s.set("second", 0.5, 0.2, 0.03, start)],
+        [s.set("lead", 0.5, 0.3, 0.058, start), s.set("second", 0.5, 0.2, 0.032, start)],
         0.024,
         start,
     )
@@ -95,7 +95,7 @@ def band(s: Sleeve) -> None:
     ground, lead_ink, second_ink = s.ground(s.rng.choice(("vivid", "light", "dark")))
     start = s.start()
     lead = s.set("lead", 0.6 if s.second else _INNER, 0.26, 0.11, start)
-    second = s.set("second", 0.24, 0.26, 0.03, "right" if start == "left" else "left")
+    second = s.set("second", 0.24, 0.26, 0.032, "right" if start == "left" else "left")
     pad, rule = s.px(0.055), max(s.px(0.01), 1)
     height = max(lead.height, second.height, s.px(0.07)) + 2 * pad
     top = s.rng.choice((0, s.side - height))
@@ -116,8 +116,8 @@ def panel(s: Sleeve) -> None:
     start = s.start()
     width = s.px(0.36)
     left = 0 if start == "left" else s.side - width
-    lead = s.set("lead", 0.36 - 2 * MARGIN, 0.55, 0.085, start)
-    second = s.set("second", 0.36 - 2 * MARGIN, 0.24, 0.028, start)
+    lead = s.set("lead", 0.36 - 2 * MARGIN, 0.55, 0.1, start)
+    second = s.set("second", 0.36 - 2 * MARGIN, 0.24, 0.032, start)
     s.fill(left, 0, width, s.side, ground)
     x, pad = left + s.px(MARGIN), s.px(MARGIN)
     inner = width - 2 * pad
@@ -154,7 +154,7 @@ def label(s: Sleeve) -> None:
     """A plate with a ruled border, as on classical records."""
     ground, lead_ink, second_ink = s.ground(s.rng.choice(("light", "vivid", "dark")))
     block = s.stack(
-        [s.set("lead", 0.58, 0.3, 0.075, "center"), s.set("second", 0.58, 0.16, 0.028, "center")],
+        [s.set("lead", 0.62, 0.3, 0.09, "center"), s.set("second", 0.62, 0.16, 0.032, "center")],
         0.036,
         "center",
     )
@@ -223,7 +223,7 @@ def mount(s: Sleeve) -> None:
     top = s.px(0.075)
     s.picture[top : top + inset, left : left + inset] = np.asarray(mounted)
     block = s.stack(
-        [s.set("lead", 0.74, 0.075, 0.045, start), s.set("second", 0.74, 0.04, 0.022, start)],
+        [s.set("lead", 0.74, 0.075, 0.052, start), s.set("second", 0.74, 0.04, 0.026, start)],
         0.018,
         start,
     )
@@ -234,29 +234,24 @@ def mount(s: Sleeve) -> None:
 def disc(s: Sleeve) -> None:
     """The label of a twelve-inch single, around its hole."""
     ground, lead_ink, second_ink = s.ground("vivid")
-    centre = s.side / 2
-    y, x = (np.arange(s.side, dtype=np.float32) + 0.5 - centre for _ in range(2))
-    radius = np.hypot(y[:, None], x[None, :])
-    for size, colour in ((0.3, ground), (0.285, second_ink), (0.2815, ground)):
-        _paint_disc(s, radius, size, 0.022, colour)
-    lead = s.set("lead", 0.4, 0.13, 0.08, "center")
-    second = s.set("second", 0.36, 0.11, 0.03, "center")
+    for radius, colour in ((0.31, ground), (0.295, second_ink), (0.2915, ground)):
+        shape = _disc(s.px(radius), s.px(0.022))
+        corner = (s.side - len(shape)) // 2
+        s.stamp(shape, corner, corner, colour)
+    lead = s.set("lead", 0.42, 0.13, 0.085, "center")
+    second = s.set("second", 0.36, 0.11, 0.032, "center")
     gap = s.px(0.055)
-    s.print(
-        lead, (s.side - lead.width) // 2, round(centre) - gap - lead.height, lead_ink, second_ink
-    )
-    s.print(second, (s.side - second.width) // 2, round(centre) + gap, lead_ink, second_ink)
+    s.print(lead, (s.side - lead.width) // 2, s.side // 2 - gap - lead.height, lead_ink, second_ink)
+    s.print(second, (s.side - second.width) // 2, s.side // 2 + gap, lead_ink, second_ink)
 
 
-def _paint_disc(
-    s: Sleeve, radius: np.ndarray, size: float, hole: float, colour: inks.Colour
-) -> None:
-    """Paints a disc with a hole; `radius` `[S, S]` float32 is the distance from its centre."""
-    share = np.clip(size * s.side - radius + 0.5, 0, 1) * np.clip(
-        radius - hole * s.side + 0.5, 0, 1
-    )
-    mixed = s.picture + (np.asarray(colour, np.float32) - s.picture) * share[..., None]
-    s.picture[:] = np.rint(mixed).astype(np.uint8)
+def _disc(radius: int, hole: int) -> np.ndarray:
+    """Draws a disc with a hole, radii in pixels: `[2 * radius, 2 * radius]` uint8."""
+    double = Image.new("L", (4 * radius, 4 * radius))  # reduced, for smooth edges
+    draw = ImageDraw.Draw(double)
+    draw.circle((2 * radius, 2 * radius), 2 * radius - 1, fill=255)
+    draw.circle((2 * radius, 2 * radius), 2 * hole, fill=0)
+    return np.asarray(double.reduce(2))
 
 
 def _columns(s: Sleeve, width: float, height: float, size: float) -> Block:

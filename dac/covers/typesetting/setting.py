@@ -25,6 +25,8 @@ UNITS = 1000
 # Pixels a side of the first look at a setting, and the room around it for ink that overhangs.
 _DRAFT = 500
 _BLEED = 150
+_ROUNDING = 4  # units of a draft's ink that may be missing at its edges
+_PAD = 4  # units around the ink on the final page
 _lock = threading.Lock()  # the compiler is one for all threads
 
 
@@ -54,8 +56,20 @@ def set_type(
       `[h, w]` uint8, the share of ink from 0 to 255, without empty rows or columns around it;
       h and w are at most the box's.
     """
+    job, bounds = _fitted(_job(name, face, width, height, size, align, column))
+    top, bottom, left, right = bounds
+    page = right - left + 2 * _PAD, bottom - top + 2 * _PAD
+    ink = _compile(job, page, (_BLEED - left + _PAD, _BLEED - top + _PAD), side)
+    top, bottom, left, right = _bounds(ink)
+    return ink[top:bottom, left:right]
+
+
+def _job(
+    name: Name, face: Face, width: float, height: float, size: float, align: str, column: bool
+) -> dict[str, Any]:
+    """Returns what `setting.typ` asks for, without a page."""
     tall = not (name.cased or name.upright)
-    job = {
+    return {
         "runs": runs(name.clusters),
         "words": name.words,
         "clusters": name.clusters,
@@ -72,21 +86,29 @@ def set_type(
         "size": size * UNITS,
         "scale": 1.0,
     }
-    page = [width * UNITS + 2 * _BLEED, height * UNITS + 2 * _BLEED]
-    room = width * UNITS - 4, height * UNITS - 4  # less the draft's rounding on both sides
+
+
+def _fitted(job: dict[str, Any]) -> tuple[dict[str, Any], tuple[float, ...]]:
+    """Scales a job until its ink, overhangs and all, is within the box.
+
+    Returns:
+      The job, and the top, bottom, left and right of its ink in units, for an origin of `_BLEED`.
+    """
+    width, height = job["box"]
+    page = width + 2 * _BLEED, height + 2 * _BLEED
+    room = width - _ROUNDING, height - _ROUNDING
     while True:
-        draft = _compile(job | {"page": page, "origin": (_BLEED, _BLEED)}, _DRAFT)
-        top, bottom, left, right = (edge * UNITS / _DRAFT for edge in _bounds(draft))
-        if left <= 0 or top <= 0 or right >= page[0] - 2 or bottom >= page[1] - 2:
-            job["scale"] *= 0.7  # past the page: the ink's extent is unknown
+        draft = _compile(job, page, (_BLEED, _BLEED), _DRAFT)
+        bounds = top, bottom, left, right = tuple(x * UNITS / _DRAFT for x in _bounds(draft))
+        # Ink far out may be part of a tower of marks that goes on past the page.
+        far = min(left, top, page[0] - right, page[1] - bottom) < _BLEED / 2
+        if far:
+            shrink = 0.7
         elif right - left > room[0] or bottom - top > room[1]:
-            job["scale"] *= 0.99 * min(room[0] / (right - left), room[1] / (bottom - top))
+            shrink = 0.99 * min(room[0] / (right - left), room[1] / (bottom - top))
         else:
-            break
-    page = [right - left + 8, bottom - top + 8]
-    ink = _compile(job | {"page": page, "origin": (_BLEED - left + 4, _BLEED - top + 4)}, side)
-    top, bottom, left, right = _bounds(ink)
-    return ink[top:bottom, left:right]
+            return job, bounds
+        job = job | {"scale": shrink * job["scale"]}
 
 
 def _bounds(ink: np.ndarray) -> tuple[int, int, int, int]:
@@ -97,12 +119,13 @@ def _bounds(ink: np.ndarray) -> tuple[int, int, int, int]:
     return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
 
 
-def _compile(job: dict[str, Any], side: int) -> np.ndarray:
+def _compile(
+    job: dict[str, Any], page: tuple[float, float], origin: tuple[float, float], side: int
+) -> np.ndarray:
     """Returns the ink `[h, w]` uint8 of a page, with `side` pixels for the cover's side."""
+    data = json.dumps(job | {"page": page, "origin": origin})
     with _lock:
-        png = _compiler().compile(
-            format="png", ppi=72 * side / UNITS, sys_inputs={"job": json.dumps(job)}
-        )
+        png = _compiler().compile(format="png", ppi=72 * side / UNITS, sys_inputs={"job": data})
     with Image.open(io.BytesIO(png)) as image:
         return np.asarray(image.getchannel("A"))
 

@@ -125,16 +125,20 @@ class Sleeve:
             colour
         )
 
+    def stamp(self, shape: np.ndarray, left: int, top: int, colour: Colour) -> None:
+        """Paints a shape `[h, w]` uint8, from 0 to 255, at a corner in pixels."""
+        height, width = shape.shape
+        region = self.picture[top : top + height, left : left + width]
+        painted = Image.fromarray(region)
+        painted.paste(colour, mask=Image.fromarray(shape))
+        region[:] = np.asarray(painted)
+
     def print(self, block: Block, left: int, top: int, lead: Colour, second: Colour) -> None:
         """Prints a block in given inks, at a corner in pixels."""
         for ink, dx, dy, role in block.parts:
             x, y = left + dx, top + dy
-            height, width = ink.shape
             colour = lead if role == "lead" else second
-            region = self.picture[y : y + height, x : x + width]
-            share = ink[..., None].astype(np.uint16)
-            mixed = region * (255 - share) + np.asarray(colour, np.uint16) * share
-            region[:] = (mixed + 127) // 255
+            self.stamp(ink, x, y, colour)
             self.printed.append((ink, x, y, colour))
 
     def overprint(self, block: Block, places: list[tuple[int, int]]) -> None:

@@ -78,7 +78,7 @@ def name_of(text: str | None, face: Face) -> Name | None:
     languages = [_LANGUAGES[s] for s in scripts if s in _LANGUAGES]
     # Kana tells Japanese from Chinese, wherever it stands.
     language = "ja" if "ja" in languages else next(iter(languages), "en")
-    if face.capitals and cased:
+    if face.capitals and cased and "GREEK" not in scripts:  # Greek capitals lose their accents
         text = text.upper()
 
     clusters: list[Cluster] = []
