@@ -1,6 +1,8 @@
 """Frames between covers: through latents, years, or genres. A looping GIF or MP4."""
 
+import itertools
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ from dac.sampling import BATCH_SIZE, Run
 SUFFIXES = (".gif", ".mp4")
 FRAMES_PER_SECOND = 20
 GIF_COLORS = 128
+MP4_QUALITY = 16  # the constant rate factor: 0 is lossless, 23 usual
 
 
 def interpolate(
@@ -119,18 +122,19 @@ def _write_gif(frames: Iterator[np.ndarray], path: str) -> None:
 
 def _write_mp4(frames: Iterator[np.ndarray], path: str) -> None:
     try:
-        import imageio_ffmpeg
+        from imageio_ffmpeg import get_ffmpeg_exe
     except ImportError:
         raise UserError(
             "an MP4 needs the extra: pip install -e '.[video]'; or give --out a name in .gif"
         ) from None
-    writer = None
-    for frame in frames:
-        even = np.ascontiguousarray(frame[: len(frame) // 2 * 2, : len(frame) // 2 * 2])
-        if writer is None:
-            writer = imageio_ffmpeg.write_frames(
-                path, even.shape[:2], fps=FRAMES_PER_SECOND, macro_block_size=2, quality=9
-            )
-            writer.send(None)
-        writer.send(even.tobytes())
-    writer.close()
+    frames = (frame[: len(frame) // 2 * 2, : len(frame) // 2 * 2] for frame in frames)
+    first = next(frames)  # before a process starts: it may be refused
+    # The command itself: the package's writer forks, which JAX warns of.
+    raw = f"-f rawvideo -pix_fmt rgb24 -s {len(first)}x{len(first)} -r {FRAMES_PER_SECOND} -i -"
+    coded = f"-an -c:v libx264 -crf {MP4_QUALITY} -pix_fmt yuv420p -movflags +faststart"
+    command = [get_ffmpeg_exe(), "-v", "error", "-y", *raw.split(), *coded.split(), path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as encoder:
+        for frame in itertools.chain([first], frames):
+            encoder.stdin.write(frame.tobytes())
+    if encoder.returncode:
+        raise UserError("the video could not be written; give --out a name in .gif")
