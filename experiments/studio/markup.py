@@ -12,7 +12,9 @@ from experiments.studio.wall import Wall
 CHOOSE = """
 element.addEventListener('click', event => {
   const button = event.target.closest('button[value]');
-  if (button) trigger('click', {value: button.value});
+  if (!button) return;
+  for (const other of element.querySelectorAll('button')) other.ariaPressed = other === button;
+  trigger('click', {value: button.value});
 });
 element.addEventListener('keydown', event => {
   const columns = event.target.closest('.wall') ? 3 : 1;
@@ -87,25 +89,19 @@ def counter(cover: Settings, number: int, picture: str, link: str, printed: bool
     )
 
 
-def choices(
-    label: str, automatic: Sequence[tuple[str, str]], made: Iterable, chosen: str, names: Sequence
-) -> str:
-    """Returns a strip of choices with previews.
+def strip(label: str, rows: Iterable[tuple[str, str, str]], chosen: str) -> str:
+    """Returns choices with previews.
 
     Args:
       label: what is chosen.
-      automatic: value and text of the choices without a preview.
-      made: pairs of a value and its picture, of those made so far.
+      rows: value, text, and the picture as a data URL, or "" before it is made.
       chosen: the value that is set.
-      names: the values that have a preview.
     """
-    pictures = dict(made)
-    rows = [(value, text, text, "", value == chosen) for value, text in automatic]
-    rows += [
-        (name, name.capitalize(), name.capitalize(), pictures.get(name, ""), name == chosen)
-        for name in names
-    ]
-    return _buttons("strip", label, rows)
+    return _buttons(
+        "strip",
+        label,
+        ((value, text, text, picture, value == chosen) for value, text, picture in rows),
+    )
 
 
 def history(pictures: Sequence[str]) -> str:
@@ -120,7 +116,7 @@ def status(text: str = "", bad: bool = False) -> str:
 
 
 def _buttons(kind: str, label: str, rows: Iterable[tuple[str, str, str, str, bool]]) -> str:
-    """Returns a group of buttons: value, name, shown text, picture, whether it is the chosen one."""
+    """Returns a group of buttons: value, name, shown text, picture, whether it is chosen."""
     buttons = "".join(
         f"<button type='button' value='{escape(value)}' aria-label='{escape(name)}' "
         f"aria-pressed='{str(chosen).lower()}'>"

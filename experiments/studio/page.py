@@ -1,8 +1,9 @@
 """The page itself: what is on it, and what happens when it is used."""
 
+import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,11 @@ HERE = Path(__file__).parent
 MAX_UPLOAD = "64mb"  # a cover of 3000 pixels that is all noise has 27
 MAX_WAITING = 64  # requests; the next ones are told to try again
 KEEP_SECONDS = 1800  # a file to download
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".pdf": "PDF"}
+DOWNLOADS = (
+    (".png", f"Download PNG, {PRINT} pixels", "primary"),
+    (".jpg", "JPEG", "secondary"),
+    (".pdf", "PDF", "secondary"),
+)
 # Fonts that systems have: grotesques.
 FONT_STACK = (
     "Helvetica Neue",
@@ -35,6 +40,14 @@ FONT_STACK = (
 )
 DOWNLOAD = "() => document.querySelector('#file a[href], a#file[href], #file')?.click()"
 COPY_LINK = "() => navigator.clipboard?.writeText(location.href)"
+
+
+@dataclasses.dataclass
+class Visit:
+    """Counts a visitor's walls: those drawn, and the last one whose previews are done."""
+
+    drawn: int = 0
+    printed: int = -1
 
 
 class Page:
@@ -55,7 +68,8 @@ class Page:
             fill_width=True,
             delete_cache=(60, KEEP_SECONDS),
         ) as self.demo:
-            self.state = gr.State(walls.first_wall(press.typesets))
+            self.state, self.visit = gr.State(walls.first_wall(press.typesets)), gr.State(Visit())
+            self.visit = gr.State(Visit())
             self.query = gr.Textbox(visible=False)
             _html(markup.header(press.run, press.model), "top", js_on_load=None)
             with gr.Row(elem_id="shop"):
@@ -65,7 +79,6 @@ class Page:
                     self._nine()
                 with gr.Column(elem_id="printed", min_width=0):
                     self._printed()
-            self.history = _html(markup.history([]), "history", label="Picked before")
             self._wire()
 
     def _album(self) -> None:
@@ -101,13 +114,16 @@ class Page:
         first, last = run.years or (1950, 2025)
         dated = "year" in self.knows and run.years is not None
         with gr.Row(elem_id="when", visible=dated):
-            self.year = gr.Slider(first, last, (first + last) // 2, step=1, label="Year")
-            self.any_year = gr.Checkbox(True, label="any", min_width=0, scale=0)
+            self.year = gr.Slider(
+                first, last, (first + last) // 2, step=1, label="Year", elem_id="year"
+            )
+            self.any_year = gr.Checkbox(True, label="any year", min_width=0, scale=0)
         self.truncation = gr.Slider(
             0, 1, 1, step=0.05, label="Truncation", info="left: more typical, right: more unlike"
         )
+        gr.HTML("<h3>Bring back a cover</h3>", apply_default_css=False)
         self.upload = gr.File(
-            label="Bring back a cover",
+            show_label=False,
             file_types=[".png"],
             type="filepath",
             elem_id="upload",
@@ -121,14 +137,18 @@ class Page:
     def _nine(self) -> None:
         """Lays out the nine covers."""
         gr.HTML("<h2>Nine covers</h2>", apply_default_css=False)
-        self.wall = _html("", "wall", label="Nine covers")
+        # Pictures are there with the page, before it is connected.
+        first = walls.first_wall(self.press.typesets)
+        pictures, _ = self.press.proofs(first.covers)
+        self.wall = _html(markup.wall(first, pictures), "wall", label="Nine covers")
         with gr.Row(elem_id="more"):
-            self.new = gr.Button("Nine new ones", variant="primary", elem_id="new", min_width=0)
+            self.new = gr.Button("Nine new ones", elem_id="new", min_width=0)
             self.vary = gr.Button("Vary the picked one", elem_id="vary", min_width=0)
             self.step = gr.Radio(
                 list(STEPS), value="near", show_label=False, container=False, elem_id="step"
             )
         self.status = _html(markup.status(), "status", js_on_load=None)
+        self.history = _html(markup.history([]), "history", label="Picked before")
 
     def _printed(self) -> None:
         """Lays out the picked cover, its finish, its type, and the downloads."""
@@ -137,18 +157,16 @@ class Page:
         self.counter = _html("", "counter", js_on_load=markup.FOLLOW)
         with gr.Row(elem_id="downloads"):
             self.saves = {
-                suffix: gr.Button(
-                    name, min_width=0, variant="primary" if suffix == ".png" else "secondary"
-                )
-                for suffix, name in FORMATS.items()
+                suffix: gr.Button(text, variant=variant, min_width=0, elem_id=suffix[1:])
+                for suffix, text, variant in DOWNLOADS
             }
             self.link = gr.Button("Copy link", min_width=0, elem_id="link")
         self.file = gr.DownloadButton("File", visible="hidden", elem_id="file")
         gr.HTML("<h3>Finish</h3>", apply_default_css=False)
-        self.finishes = _html(self._finish_strip(first, ()), "finishes", label="Finish")
+        self.finishes = _html(self._finish_strip(first, {}), "finishes", label="Finish")
         with gr.Column(visible=self.press.typesets, min_width=0):
             gr.HTML("<h3>Type</h3>", apply_default_css=False)
-            self.layouts = _html(self._layout_strip(first, ()), "layouts", label="Layout")
+            self.layouts = _html(self._layout_strip(first, {}), "layouts", label="Layout")
             self.font = gr.Dropdown(
                 [("Chosen by genre and year", ""), *((_spaced(font), font) for font in FONTS)],
                 value="",
@@ -159,8 +177,8 @@ class Page:
 
     def _wire(self) -> None:
         """Says what happens when."""
-        slider = {"trigger_mode": "always_last"}  # follows it, and never misses where it stops
-        back = {"controls": True}
+        live = {"trigger_mode": "always_last"}  # follows typing and sliding, to where they stop
+        back = {"controls": self._controls}
         drawn = [
             self._on(self.demo.load, self._open, self.query, js="() => [location.search]", **back),
             self._on(self.upload.upload, self._bring_back, self.upload, **back),
@@ -168,33 +186,29 @@ class Page:
             self._on(self.history.click, walls.recall, chosen=True, **back),
             self._on(self.new.click, walls.new_covers),
             self._on(self.vary.click, walls.vary, self.step),
-            self._on(self.genres.input, walls.set_genres, self.genres, **back),
-            self._on(self.year.input, walls.set_year, self.year, **slider),
+            self._on(self.genres.input, walls.set_genres, self.genres, controls=self._weights),
+            self._on(self.year.input, walls.set_year, self.year, **live),
             self._on(self.any_year.input, _any_year, self.any_year, self.year),
-            self._on(self.truncation.input, _setting("truncation"), self.truncation, **slider),
+            self._on(self.truncation.input, _setting("truncation"), self.truncation, **live),
             self._on(self.finishes.click, _setting("finish"), chosen=True),
             self._on(self.layouts.click, walls.set_layout, chosen=True),
             self._on(self.font.input, _setting("font"), self.font),
             *(
-                self._on(event, functools.partial(walls.set_name, field), box)
+                self._on(box.input, functools.partial(walls.set_name, field), box, **live)
                 for field, box in self.names.items()
-                for event in (box.submit, box.blur)
             ),
             *(
-                self._on(weight.input, walls.set_weights, *self.weights, **slider)
+                self._on(weight.input, walls.set_weights, *self.weights, **live)
                 for weight in self.weights
             ),
         ]
         # Typing a year means that it counts.
         self.year.input(None, js="() => false", outputs=self.any_year, api_visibility="private")
         strips = [self.counter, self.finishes, self.layouts, self.status]
-        printed = [
-            event.then(self._guarded(self._print), self.state, strips, **_queue("print"))
-            for event in drawn
-        ]
-        # What is no longer asked for is not made.
-        for event in (self.wall.click, self.new.click, self.vary.click, self.finishes.click):
-            event(None, cancels=printed, api_visibility="private")
+        for event in drawn:
+            event.then(
+                self._guarded(self._print), [self.state, self.visit], strips, **_queue("print")
+            )
         for suffix, button in self.saves.items():
             save = functools.partial(self._save, suffix)
             button.click(
@@ -213,7 +227,7 @@ class Page:
         action: Callable[..., Wall],
         *inputs: gr.components.Component,
         chosen: bool = False,
-        controls: bool = False,
+        controls: Callable[[Settings], dict] = lambda cover: {},
         **options: Any,
     ):
         """Draws the wall that an action returns.
@@ -223,22 +237,23 @@ class Page:
           action: receives the wall and values.
           inputs: the components that have the values.
           chosen: whether the value is that of a button of the page's own HTML.
-          controls: whether the controls then show the picked cover's settings.
+          controls: returns what the controls then show.
           options: of the event.
         """
 
-        def draw(wall, *values):
+        def draw(wall, visit, *values):
             wall = action(wall, *values)
-            yield self._drawn(wall) | (self._controls(wall.cover) if controls else {})
+            visit.drawn += 1
+            yield self._drawn(wall) | controls(wall.cover)
 
-        def draw_chosen(wall, data: gr.EventData):
-            yield from draw(wall, data._data.get("value", ""))
+        def draw_chosen(wall, visit, data: gr.EventData):
+            yield from draw(wall, visit, data._data.get("value", ""))
 
         outputs = [self.state, self.wall, self.counter, self.history, self.status]
         return event(
             self._guarded(draw_chosen if chosen else draw),
-            [self.state, *inputs],
-            outputs + (self.controls if controls else []),
+            [self.state, self.visit, *inputs],
+            outputs + self.controls,
             **_queue("draw"),
             **({"trigger_mode": "multiple"} | options),
         )
@@ -283,44 +298,60 @@ class Page:
         return markup.counter(wall.cover, wall.picked + 1, picture, link, printed)
 
     def _controls(self, cover: Settings) -> dict:
-        """Shows settings on the controls."""
-        genres = cover.genre or {}
-        most = max(genres.values(), default=1.0)
-        weights = [*genres.items(), *[("", 1.0)] * MAX_GENRES][:MAX_GENRES]
-        shown = {
+        """Shows all settings on the controls."""
+        shown = {box: getattr(cover, field) or "" for field, box in self.names.items()}
+        shown |= {self.genres: list(cover.genre or {})} | self._weights(cover)
+        shown |= {self.any_year: cover.year is None, self.upload: None}
+        shown |= {} if cover.year is None else {self.year: cover.year}
+        return shown | {self.truncation: cover.truncation, self.font: cover.font or ""}
+
+    def _weights(self, cover: Settings) -> dict:
+        """Shows the weights of the genres, in shares of the largest, if there are several."""
+        genres = [*(cover.genre or {}).items()]
+        most = max((weight for _, weight in genres), default=1.0)
+        hidden = [("", most)] * (MAX_GENRES - len(genres))
+        return {
             slider: gr.update(
                 label=name,
                 value=round(max(weight / most, 0.05), 2),
-                visible=len(genres) > 1 and name != "",
+                visible=bool(name) and len(genres) > 1,
             )
-            for slider, (name, weight) in zip(self.weights, weights, strict=True)
+            for slider, (name, weight) in zip(self.weights, genres + hidden, strict=True)
         }
-        shown |= {box: getattr(cover, field) or "" for field, box in self.names.items()}
-        shown |= {self.genres: list(genres), self.any_year: cover.year is None, self.upload: None}
-        shown |= {self.year: cover.year} if cover.year is not None else {}
-        return shown | {self.truncation: cover.truncation, self.font: cover.font or ""}
 
-    def _print(self, wall: Wall) -> Iterator[dict]:
-        """Prints the picked cover, then the previews of other finishes and layouts."""
-        cover = wall.cover
-        yield {self.counter: self._counter(wall, self.press.preview(cover), printed=True)}
-        made: list[tuple[str, str]] = []
-        if self.press.typesets and (cover.artist or cover.title):
-            made = list(self.press.layouts(cover))
-        yield {self.layouts: self._layout_strip(cover, made)}
-        made = []
-        for finish in self.press.finishes(cover):
-            made.append(finish)
-            yield {self.finishes: self._finish_strip(cover, made)}
+    def _print(self, wall: Wall, visit: Visit) -> Iterator[dict]:
+        """Prints the picked cover, then previews of other layouts and finishes.
 
-    def _finish_strip(self, cover: Settings, made: Sequence[tuple[str, str]]) -> str:
-        automatic = [("", "Auto")]
-        return markup.choices("Finish", automatic, made, cover.finish or "", FINISHES)
+        That takes seconds, so it ends when the visitor has gone on: what follows prints that.
+        """
+        drawn, cover = visit.drawn, wall.cover
+        yield {self.counter: gr.skip()}  # Gradio empties what nothing is said of
+        if visit.printed == drawn:
+            return
+        picture = self.press.preview(cover)
+        if visit.drawn == drawn:
+            yield {self.counter: self._counter(wall, picture, printed=True)}
+        made = {}
+        for strip, pictures, shown in (
+            (self.layouts, self.press.layouts(cover), self._layout_strip),
+            (self.finishes, self.press.finishes(cover), self._finish_strip),
+        ):
+            made = {}
+            for name, picture in pictures:
+                if visit.drawn != drawn:
+                    return
+                made[name] = picture
+            yield {strip: shown(cover, made)}
+        visit.printed = drawn
 
-    def _layout_strip(self, cover: Settings, made: Sequence[tuple[str, str]]) -> str:
-        chosen = (cover.layout or "") if cover.typeset else NO_TYPE
-        automatic = [("", "Auto"), (NO_TYPE, "No type")]
-        return markup.choices("Layout", automatic, made, chosen, LAYOUTS)
+    def _finish_strip(self, cover: Settings, made: Mapping[str, str]) -> str:
+        rows = [(name, name.capitalize() or "Auto", made.get(name, "")) for name in ("", *FINISHES)]
+        return markup.strip("Finish", rows, cover.finish or "")
+
+    def _layout_strip(self, cover: Settings, made: Mapping[str, str]) -> str:
+        texts = {"": "Auto", NO_TYPE: "No type"} | {name: name.capitalize() for name in LAYOUTS}
+        rows = [(name, text, made.get(name, "")) for name, text in texts.items()]
+        return markup.strip("Layout", rows, (cover.layout or "") if cover.typeset else NO_TYPE)
 
     def _save(self, suffix: str, wall: Wall) -> Iterator[dict]:
         """Writes the picked cover in print size."""

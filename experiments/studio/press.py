@@ -13,13 +13,14 @@ import numpy as np
 from PIL import Image
 
 from dac import models
-from dac.covers.finishing import FINISHES, check_finish
+from dac.covers.finishing import FINISHES, check_finish, finish_for
 from dac.covers.typesetting import LAYOUTS, check_choices
 from dac.errors import UserError
 from dac.making.make import albums_of, draw, make, print_cover
 from dac.making.save import SUFFIXES, save_cover
 from dac.making.settings import Record, Settings
 from dac.sampling import Run
+from experiments.studio.wall import NO_TYPE
 
 # Sides in pixels: of one of nine covers, of the picked one, of previews, and of a download.
 PROOF, PREVIEW, THUMBNAIL, PRINT = 320, 720, 256, 3000
@@ -77,18 +78,24 @@ class Press:
         return picture
 
     def finishes(self, cover: Settings) -> Iterator[tuple[str, str]]:
-        """Yields each finish and the picture of a cover that has it."""
+        """Yields each finish and the picture of a cover that has it; "" is the automatic one."""
+        plain = dataclasses.replace(cover, typeset=False)
+        automatic = finish_for(cover.main_genre, cover.year)
         for finish in FINISHES:
-            plain = dataclasses.replace(cover, typeset=False)
             (picture,), _ = self._made([self._printable(plain, THUMBNAIL, finish)])
             yield finish, picture
+            if finish == automatic:
+                yield "", picture
 
     def layouts(self, cover: Settings) -> Iterator[tuple[str, str]]:
-        """Yields each layout and the picture of a cover that has it."""
-        for layout in LAYOUTS:
-            typed = dataclasses.replace(cover, typeset=True, layout=layout)
-            (picture,), _ = self._made([self._printable(typed, THUMBNAIL, "none")])
-            yield layout, picture
+        """Yields the pictures of a cover by layout; "" is the automatic one, `NO_TYPE` has none."""
+        changes = {"": {"typeset": True, "layout": None}, NO_TYPE: {"typeset": False}}
+        if self.typesets and (cover.artist or cover.title):
+            changes |= {layout: {"typeset": True, "layout": layout} for layout in LAYOUTS}
+        for name, change in changes.items():
+            typed = self._printable(dataclasses.replace(cover, **change), THUMBNAIL, "none")
+            (picture,), _ = self._made([typed])
+            yield name, picture
 
     def save(self, cover: Settings, suffix: str, folder: Path) -> Path:
         """Writes a cover in print size.
