@@ -194,7 +194,7 @@ class Page:
             self._on(self.layouts.click, walls.set_layout, chosen=True),
             self._on(self.font.input, _setting("font"), self.font),
             *(
-                self._on(box.input, functools.partial(walls.set_name, field), box, **live)
+                self._on(box.change, functools.partial(walls.set_name, field), box, **live)
                 for field, box in self.names.items()
             ),
             *(
@@ -202,7 +202,7 @@ class Page:
                 for weight in self.weights
             ),
         ]
-        # Typing a year means that it counts.
+        # Who moves the year wants it to count.
         self.year.input(None, js="() => false", outputs=self.any_year, api_visibility="private")
         strips = [self.counter, self.finishes, self.layouts, self.status]
         for event in drawn:
@@ -242,9 +242,12 @@ class Page:
         """
 
         def draw(wall, visit, *values):
-            wall = action(wall, *values)
+            changed = action(wall, *values)
+            if changed == wall and visit.drawn:  # a control shows what it was told to show
+                yield {self.status: gr.skip()}
+                return
             visit.drawn += 1
-            yield self._drawn(wall) | controls(wall.cover)
+            yield self._drawn(changed) | controls(changed.cover)
 
         def draw_chosen(wall, visit, data: gr.EventData):
             yield from draw(wall, visit, data._data.get("value", ""))
