@@ -113,7 +113,7 @@ class Page:
             ]
         first, last = run.years or (1950, 2025)
         dated = "year" in self.knows and run.years is not None
-        with gr.Row(elem_id="when", visible=dated):
+        with gr.Row(elem_id="when", visible=dated) as self.when:
             self.year = gr.Slider(
                 first, last, (first + last) // 2, step=1, label="Year", elem_id="year"
             )
@@ -131,7 +131,7 @@ class Page:
         )
         self.controls = [
             *self.names.values(), self.genres, *self.weights, self.year, self.any_year,
-            self.truncation, self.upload,
+            self.truncation,
         ]  # fmt: skip
 
     def _nine(self) -> None:
@@ -179,9 +179,11 @@ class Page:
         """Says what happens when."""
         live = {"trigger_mode": "always_last"}  # follows typing and sliding, to where they stop
         back = {"controls": self._controls}
+        uploaded = self._on(self.upload.upload, self._bring_back, self.upload, **back)
+        uploaded.then(None, js="() => null", outputs=self.upload, api_visibility="private")
         drawn = [
+            uploaded,
             self._on(self.demo.load, self._open, self.query, js="() => [location.search]", **back),
-            self._on(self.upload.upload, self._bring_back, self.upload, **back),
             self._on(self.wall.click, walls.pick, chosen=True, **back),
             self._on(self.history.click, walls.recall, chosen=True, **back),
             self._on(self.new.click, walls.new_covers),
@@ -304,7 +306,7 @@ class Page:
         """Shows all settings on the controls."""
         shown = {box: getattr(cover, field) or "" for field, box in self.names.items()}
         shown |= {self.genres: list(cover.genre or {})} | self._weights(cover)
-        shown |= {self.any_year: cover.year is None, self.upload: None}
+        shown |= {self.any_year: cover.year is None}
         shown |= {} if cover.year is None else {self.year: cover.year}
         return shown | {self.truncation: cover.truncation, self.font: cover.font or ""}
 

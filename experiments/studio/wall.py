@@ -125,7 +125,8 @@ def set_weights(wall: Wall, *weights: float) -> Wall:
 
 def set_year(wall: Wall, year: Any) -> Wall:
     """Sets the year, or None for any."""
-    return change(wall, year=int(year) if isinstance(year, float) else year)
+    whole = isinstance(year, float) and year.is_integer()  # as sliders may send it
+    return change(wall, year=int(year) if whole else year)
 
 
 def set_layout(wall: Wall, layout: str) -> Wall:
