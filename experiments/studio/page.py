@@ -119,7 +119,7 @@ class Page:
             )
             self.any_year = gr.Checkbox(True, label="any year", min_width=0, scale=0)
         self.truncation = gr.Slider(
-            0, 1, 1, step=0.05, label="Truncation", info="left: more typical, right: more unlike"
+            0, 1, 1, step=0.05, label="Truncation", info="less is more typical"
         )
         gr.HTML("<h3>Bring back a cover</h3>", apply_default_css=False)
         self.upload = gr.File(
@@ -249,7 +249,10 @@ class Page:
                 yield {self.status: gr.skip()}
                 return
             visit.drawn += 1
-            yield self._drawn(changed) | controls(changed.cover)
+            # Controls that show the settings already are left alone: somebody may be typing there.
+            seed = {"seed": changed.cover.seed, "toward": changed.cover.toward}
+            same = dataclasses.replace(wall.cover, **seed) == changed.cover
+            yield self._drawn(changed) | ({} if same else controls(changed.cover))
 
         def draw_chosen(wall, visit, data: gr.EventData):
             yield from draw(wall, visit, data._data.get("value", ""))

@@ -1,13 +1,14 @@
 """Finishes turn a cover of few pixels into a picture that is meant to be large, as printers do."""
 
 import difflib
+from numbers import Integral
 
 import numpy as np
 from PIL import Image
 
-from dac.covers.finishing.halftone import halftone
-from dac.covers.finishing.lino import lino
-from dac.covers.finishing.riso import riso
+from dac.covers.finishing.halftone import print_halftone
+from dac.covers.finishing.lino import print_lino
+from dac.covers.finishing.riso import print_riso
 from dac.errors import UserError
 
 FINISHES = ("none", "halftone", "lino", "riso")
@@ -81,12 +82,12 @@ def finish(picture: np.ndarray, size: int, style: str, seed: int = 0) -> np.ndar
             f"a finish needs a square picture of {LEAST} to {MOST} pixels, [R, R, 3] uint8, "
             f"not {list(picture.shape)} {picture.dtype}"
         )
-    if not side <= size <= LARGEST or size != int(size):
+    if not isinstance(size, Integral) or not side <= size <= LARGEST:
         raise UserError(f"a print of this cover has {side} to {LARGEST} pixels a side, not {size}")
-    if seed != int(seed) or seed < 0:
+    if not isinstance(seed, Integral) or seed < 0:
         raise UserError(f"the seed of a finish is a whole number from 0, not {seed}")
     if style == "none":
         large = Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC)
         return np.array(large)
-    press = {"halftone": halftone, "lino": lino, "riso": riso}[style]
+    press = {"halftone": print_halftone, "lino": print_lino, "riso": print_riso}[style]
     return press(picture, int(size), np.random.default_rng(int(seed)))

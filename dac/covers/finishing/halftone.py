@@ -16,7 +16,7 @@ ANGLES = (15.0, 75.0, 0.0, 45.0)
 REGISTER = 4e-4
 
 
-def halftone(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def print_halftone(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Prints `[R, R, 3]` uint8 in process inks as `[size, size, 3]` uint8."""
     cleaned = clean(picture)
     paper = paper_for(cleaned)

@@ -11,11 +11,11 @@ COLOURS = 6
 TEXTURE = 750
 
 
-def lino(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def print_lino(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Prints `[R, R, 3]` uint8 in flat inks as `[size, size, 3]` uint8."""
     colours, blocks = cut_blocks(picture, rng)
     films = [_film(rng) for _ in blocks]
-    print_ = np.empty((size, size, 3), np.uint8)
+    printed = np.empty((size, size, 3), np.uint8)
     for first, last in strips(size):
         part = np.empty((3, last - first, size), np.float32)
         part[:] = 255 * colours[0][:, None, None]
@@ -27,8 +27,8 @@ def lino(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray
             for channel, value in zip(part, 255 * colour, strict=True):
                 channel += inked * (np.float32(value) - channel)
         for i, channel in enumerate(part):
-            print_[first:last, :, i] = channel + 0.5
-    return print_
+            printed[first:last, :, i] = channel + 0.5
+    return printed
 
 
 def cut_blocks(
@@ -58,14 +58,14 @@ def cut_blocks(
         # Where the tone is between two colours, and a little elsewhere, cuts show; edges are clean.
         # The slope of an edge between flat colours is at most 0.4 / width.
         calm = np.clip(1 - 2.3 * width * np.hypot(*np.gradient(kept)), 0, 1)
-        cut = kept - 0.5 + 0.16 * calm * _gouges(side, rng)
+        cut = kept - 0.5 + 0.2 * calm * _gouges(side, rng)
         distance = cut / np.maximum(np.hypot(*np.gradient(cut)), 0.01)
         blocks.append(np.clip(distance, -4, 4) / np.float32(side))
     return colours, blocks
 
 
 def _gouges(side: int, rng: np.random.Generator) -> np.ndarray:
-    """Returns cuts of a gouge around a centre outside of the picture, `[side, side]` ~ N(0, 1)."""
+    """Returns cuts of a gouge around some centre: `[side, side]` ~ N(0, 1), cut off at 2.2."""
     noise = rng.standard_normal((PLATE, PLATE), dtype=np.float32)
     strokes = ndimage.gaussian_filter(noise, (1.3, 12), mode="wrap")
     strokes /= strokes.std()
@@ -73,7 +73,8 @@ def _gouges(side: int, rng: np.random.Generator) -> np.ndarray:
     y, x = np.mgrid[:side, :side] / side - 0.5 - centre[:, None, None]
     # Radius and arc; the arc's scale is that of a radius of 0.8.
     places = np.stack([np.hypot(x, y), 0.8 * np.arctan2(y, x)]) * PLATE
-    return ndimage.map_coordinates(strokes, places, np.float32, order=1, mode="grid-wrap")
+    cuts = ndimage.map_coordinates(strokes, places, np.float32, order=1, mode="grid-wrap")
+    return np.clip(cuts, -2.2, 2.2)
 
 
 def _film(rng: np.random.Generator) -> np.ndarray:

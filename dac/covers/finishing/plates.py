@@ -156,7 +156,7 @@ def press(plates: Sequence[Plate], paper: np.ndarray, pitch: float, size: int) -
     Returns:
       `[S, S, 3]` uint8.
     """
-    radii = [dot_radius(plate.coverage) for plate in plates]
+    radii = [_moved(dot_radius(plate.coverage), plate.shift) for plate in plates]
     picture = np.empty((size, size, 3), np.uint8)
     for rows in strips(size):
         part = [np.full((rows[1] - rows[0], size), 255 * light, np.float32) for light in paper]
@@ -177,6 +177,12 @@ def dot_radius(coverage: np.ndarray) -> np.ndarray:
     radius[coverage < _LEAST_DOT] = -0.25
     radius[coverage > 1 - _LEAST_DOT] = 1.0
     return radius.astype(np.float32)
+
+
+def _moved(plane: np.ndarray, shift: tuple[float, float]) -> np.ndarray:
+    """Returns a plane moved to the right and down, in sides of it."""
+    by = (shift[1] * len(plane), shift[0] * len(plane))
+    return ndimage.shift(plane, by, order=1, mode="nearest")
 
 
 def _dots(

@@ -19,7 +19,7 @@ REGISTER = 1.5e-3
 GRAIN = 1500
 
 
-def riso(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def print_riso(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Prints `[R, R, 3]` uint8 in spot inks as `[size, size, 3]` uint8."""
     plates, paper = riso_plates(picture, rng)
     return press(plates, paper, PITCH, size)
@@ -56,7 +56,7 @@ def choose_inks(picture: np.ndarray, paper: np.ndarray) -> np.ndarray:
     spots = np.concatenate([from_oklab(lab * [1, purity, purity]) for purity in PURITY])
     candidates = np.clip(spots / paper, 0.02, 1)
     chosen, least = candidates[:1], np.inf
-    for count in (2, 3):
+    for count in range(2, min(3, len(candidates)) + 1):
         sets = list(itertools.combinations(range(len(candidates)), count))
         inks = candidates[sets][:, None]  # [N, 1, I, 3]
         shares = separate(colours, inks, paper)[..., None]

@@ -10,7 +10,7 @@ import random
 
 import numpy as np
 
-from dac.covers.typesetting import fonts, inks, layouts
+from dac.covers.typesetting import fonts, inks, layouts, manner
 from dac.covers.typesetting.setting import require_extra
 from dac.covers.typesetting.sleeve import Sleeve, thumb_of
 from dac.covers.typesetting.text import name_of
@@ -22,10 +22,6 @@ LAYOUTS: tuple[str, ...] = tuple(layouts.BY_NAME)
 FONTS: tuple[str, ...] = fonts.FONTS
 MIN_SIDE, MAX_SIDE = 256, 6000
 _MAX_CHARACTERS = 1000
-
-# Genres whose artist is the larger of the two names, and those whose title is.
-_ARTIST_LEADS = "metal punk hardcore rock hip rap dub reggae funk soul blues country pop"
-_TITLE_LEADS = "classic jazz ambient bossa folk"
 
 
 def typeset(
@@ -112,19 +108,14 @@ def _printed(
             )
 
     rng = random.Random(f"typesetting {seed} {genre} {year} {artist!r} {title!r}")
-    pairing = fonts.PAIRINGS[font or fonts.choose_font(genre, year, rng)]
-    artist_leads = rng.random() < 0.5
-    if fonts.in_genre(genre, ((_ARTIST_LEADS, "artist"),)):
-        artist_leads = True
-    if fonts.in_genre(genre, ((_TITLE_LEADS, "title"),)):
-        artist_leads = False
-    ordered = (artist, title) if artist_leads else (title, artist)
+    pairing = fonts.PAIRINGS[font or manner.choose_font(genre, year, rng)]
+    ordered = (artist, title) if manner.artist_leads(genre, rng) else (title, artist)
     lead, second = name_of(ordered[0], pairing.lead), name_of(ordered[1], pairing.second)
     if lead is None:
         lead, second = name_of(ordered[1], pairing.lead), None
     if lead is None:
         return None
-    layout = layout or layouts.choose_layout(
+    layout = layout or manner.choose_layout(
         genre,
         year,
         thumb_of(picture),

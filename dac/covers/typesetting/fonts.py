@@ -1,13 +1,13 @@
 """The type: families for each genre and decade, and a fallback family for every script.
 
-All fonts come from packages of the extra `type`, under the SIL Open Font License 1.1. The fonts of
-the system are never used, so that a cover is the same on each machine.
+All fonts come from packages of the extra `type`, under the SIL Open Font License 1.1 (Permanent
+Marker: Apache 2.0). The fonts of the system are never used, so that a cover is the same on each
+machine.
 """
 
 import dataclasses
 import functools
 import importlib.util
-import random
 from pathlib import Path
 
 from dac.errors import UserError
@@ -84,39 +84,6 @@ PAIRINGS = {
 }
 FONTS = tuple(PAIRINGS)
 
-# The first row with a word that the genre contains, so the particular stands before the general.
-_BY_GENRE = (
-    ("synthwave vaporwave chiptune italo", "orbitron unbounded"),
-    ("hip rap trap grime", "anton permanent-marker league-spartan"),
-    ("punk hardcore grunge garage ska", "anton permanent-marker space-mono"),
-    ("metal doom goth industrial", "cinzel anton"),
-    ("techno house trance rave drum dubstep", "unbounded space-mono inter-tight"),
-    ("electr idm glitch noise synth experimental", "space-mono inter-tight unbounded"),
-    ("ambient drone new age", "cormorant-garamond inter-tight jost"),
-    ("classic baroque opera chamber choral orchestr piano", "cormorant-garamond abril-fatface"),
-    ("free jazz fusion avant", "league-spartan inter-tight space-mono"),
-    ("jazz bebop swing", "jost league-spartan abril-fatface"),
-    ("bossa samba latin lounge exotica easy", "jost abril-fatface yellowtail"),
-    ("funk disco boogie", "righteous abril-fatface"),
-    ("soul r&b gospel motown", "fraunces righteous abril-fatface"),
-    ("dub reggae dancehall afro", "alfa-slab-one righteous anton"),
-    ("country blues bluegrass western americana", "alfa-slab-one yellowtail fraunces"),
-    ("psych prog kraut", "righteous fraunces"),
-    ("indie lo-fi lofi shoegaze dream singer", "caveat inter-tight fraunces"),
-    ("folk celtic acoustic", "fraunces caveat cormorant-garamond"),
-    ("rock'n'roll rockabilly surf doo", "yellowtail alfa-slab-one"),
-    ("rock", "anton league-spartan fraunces"),
-    ("pop", "league-spartan abril-fatface inter-tight"),
-)
-# Without a known genre: the last year of a period, and its families.
-_BY_YEAR = (
-    (1964, "jost yellowtail abril-fatface"),
-    (1979, "fraunces righteous league-spartan"),
-    (1989, "orbitron abril-fatface league-spartan"),
-    (2003, "anton inter-tight space-mono"),
-    (9999, "inter-tight league-spartan fraunces"),
-)
-
 # Fallback families, in the order in which they are asked, with their files' folders.
 _NOTO = "manimgx_fonts"
 _CJK = "manimgx_fonts_cjk"
@@ -127,26 +94,6 @@ _SCRIPTS = (
 )
 EMOJI = "Noto Emoji"
 _REGIONS = {"ja": "JP", "ko": "KR", "zh": "SC"}
-
-
-def in_genre(genre: str | None, rows: tuple[tuple[str, str], ...]) -> list[str]:
-    """Returns the choices of the first row whose words the genre contains, or none."""
-    genre = (genre or "").lower()
-    for words, choices in rows:
-        if any(word in genre for word in words.split(" ")):
-            return choices.split()
-    return []
-
-
-def choose_font(genre: str | None, year: int | None, rng: random.Random) -> str:
-    """Returns a name of `FONTS` in the manner of a genre and a year; either may be missing."""
-    names = in_genre(genre, _BY_GENRE)
-    if not names:
-        names = next(fonts for last, fonts in _BY_YEAR if (year or 9999) <= last).split()
-    if year is not None:
-        first_last = {name: PAIRINGS[name].years for name in names}
-        names = [n for n, (first, last) in first_last.items() if first <= year <= last] or names
-    return rng.choice(names)
 
 
 def families(face: Face, language: str) -> list[str]:

@@ -4,8 +4,6 @@ Contrast is that of WCAG 2.2: (L1 + 0.05) / (L2 + 0.05) of the relative luminanc
 https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 from PIL import Image
 
@@ -56,7 +54,7 @@ def parse(text: str) -> Colour:
 
 
 def palette_of(picture: np.ndarray) -> list[Colour]:
-    """Returns the main colours of a picture `[S, S, 3]` uint8, the most frequent first."""
+    """Returns the main colours of a picture `[T, T, 3]` uint8, the most frequent first."""
     small = Image.fromarray(picture).resize((_PALETTE_SIDE, _PALETTE_SIDE), Image.Resampling.BOX)
     few = small.quantize(_PALETTE_SIZE, Image.Quantize.MEDIANCUT)
     colours = np.asarray(few.getpalette(), np.uint8).reshape(-1, 3)
@@ -69,14 +67,20 @@ def saturation(colour: Colour) -> float:
     return (max(colour) - min(colour)) / 255
 
 
-def readable(ground: Colour, colours: Iterable[Colour]) -> list[Colour]:
-    """Returns those of some colours, and of the neutral ones, that can be read on a ground.
-
-    Near-black or near-white follow the colours; pure black or white only if nothing else is left.
-    """
+def neutral(ground: Colour) -> Colour:
+    """Returns paper or black, or pure white or black, whichever can be read on a ground."""
     on = luminance(ground)
-    found = [c for c in (*colours, PAPER, BLACK) if contrast(on, luminance(c)) >= MIN_CONTRAST]
-    return found or [max(_PURE, key=lambda c: float(contrast(on, luminance(c))))]
+    for pair in ((PAPER, BLACK), _PURE):
+        best = max(pair, key=lambda colour: float(contrast(on, luminance(colour))))
+        if contrast(on, luminance(best)) >= MIN_CONTRAST:
+            break
+    return best
+
+
+def shade(colour: Colour, ground: Colour) -> Colour:
+    """Returns the nearest shade of a colour that can be read on a ground."""
+    red, green, blue = toned(np.asarray([[colour]], np.uint8), ground)[0, 0]
+    return int(red), int(green), int(blue)
 
 
 def legible_range(ink: Colour) -> tuple[float, float]:
@@ -105,16 +109,21 @@ def toned(pixels: np.ndarray, ink: Colour, weights: np.ndarray | float = 1.0) ->
       `[h, w, 3]` uint8.
     """
     result = pixels.copy()
+    tone(result, ink, weights)
+    return result
+
+
+def tone(pixels: np.ndarray, ink: Colour, weights: np.ndarray | float = 1.0) -> None:
+    """Tones pixels in place, as `toned` does."""
     weights = np.broadcast_to(np.asarray(weights, np.float32), pixels.shape[:2])
     for top in range(0, len(pixels), _ROWS):
         rows = slice(top, top + _ROWS)
         if weights[rows].any():
-            _tone(result[rows], ink, weights[rows])
-    return result
+            _tone_rows(pixels[rows], ink, weights[rows])
 
 
-def _tone(pixels: np.ndarray, ink: Colour, weights: np.ndarray) -> None:
-    """Tones pixels in place, as in `toned`."""
+def _tone_rows(pixels: np.ndarray, ink: Colour, weights: np.ndarray) -> None:
+    """Tones a few rows of pixels in place."""
     low, high = legible_range(ink)
     light = luminance(pixels)
     at = (weights > 0) & ((light < low) | (light > high))

@@ -4,14 +4,12 @@ All numbers are fractions of the side. The first five print on the picture itsel
 their own ground.
 """
 
-import random
 from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from dac.covers.typesetting import inks
-from dac.covers.typesetting.fonts import in_genre
 from dac.covers.typesetting.sleeve import MARGIN, Align, Block, Sleeve
 
 _INNER = 1 - 2 * MARGIN
@@ -268,75 +266,6 @@ def _columns(s: Sleeve, width: float, height: float, size: float) -> Block:
     )
 
 
-_ON_PICTURE: tuple[Callable[[Sleeve], None], ...] = (corner, centred, poster, split, vertical)
-_ON_GROUND = (band, panel, obi, label, cassette, tape, mount, disc)
-BY_NAME = {layout.__name__: layout for layout in (*_ON_PICTURE, *_ON_GROUND)}
-
-# The years in whose manner a layout is; the others are of all times.
-_YEARS = {
-    "corner": (1984, 9999),
-    "vertical": (1968, 9999),
-    "band": (1950, 1978),
-    "obi": (1965, 1999),
-    "cassette": (1976, 1997),
-    "tape": (1976, 9999),
-    "mount": (1969, 9999),
-    "disc": (1974, 9999),
-}
-# As in `fonts`: the first row with a word that the genre contains.
-_BY_GENRE = (
-    ("synthwave vaporwave chiptune italo", "centred obi cassette vertical poster"),
-    ("hip rap trap grime", "poster tape cassette panel disc"),
-    ("punk hardcore grunge garage", "tape poster cassette split"),
-    ("metal doom goth industrial", "centred poster split"),
-    ("techno house trance rave drum dubstep", "disc corner vertical panel poster"),
-    ("electr idm glitch noise synth experimental ambient drone", "corner mount vertical panel"),
-    ("classic baroque opera chamber choral orchestr piano", "label mount band centred"),
-    ("jazz bebop swing fusion", "band panel split poster mount"),
-    ("bossa samba latin lounge exotica easy", "band panel corner centred"),
-    ("funk disco boogie soul r&b gospel motown", "centred disc poster split band"),
-    ("dub reggae dancehall afro ska", "disc tape poster band"),
-    ("country blues bluegrass western folk celtic", "centred label split band"),
-    ("psych prog kraut", "centred poster label obi"),
-    ("indie lo-fi lofi shoegaze dream singer", "corner tape mount centred"),
-)
-_ANY = ("corner", "centred", "poster", "split", "vertical", "band", "panel", "mount", "label")
-# Standard deviation of lightness (0 to 1) in the calmer of head and foot, above which a picture
-# is too busy to print on.
-_BUSY = 0.17
-# A longer name wants room in width.
-_LONG = 60
-
-
-def choose_layout(
-    genre: str | None,
-    year: int | None,
-    thumb: np.ndarray,
-    longest: int,
-    upright: bool,
-    rng: random.Random,
-) -> str:
-    """Returns a name of a layout.
-
-    Args:
-      genre: any text, or None.
-      year: or None.
-      thumb: the picture, small, `[T, T, 3]` uint8; if it is busy, the layout has its own ground.
-      longest: characters of the longer name.
-      upright: whether the names may stand in columns.
-      rng: draws among those that suit.
-    """
-    names = in_genre(genre, _BY_GENRE) or list(_ANY)
-    if upright:
-        names = [*names, "obi", "vertical"]
-    if year is not None:
-        spans = {name: _YEARS.get(name, (0, 9999)) for name in names}
-        names = [n for n in names if spans[n][0] <= year <= spans[n][1]] or names
-    if longest > _LONG:
-        names = [n for n in names if n not in ("disc", "obi", "vertical")] or ["centred"]
-    light = np.sqrt(inks.luminance(thumb))
-    third = len(light) // 3
-    if min(light[:third].std(), light[-third:].std()) > _BUSY:
-        grounded = [layout.__name__ for layout in _ON_GROUND]
-        names = [name for name in names if name in grounded] or ["label", "panel", "band"]
-    return rng.choice(names)
+ON_PICTURE: tuple[Callable[[Sleeve], None], ...] = (corner, centred, poster, split, vertical)
+ON_GROUND = (band, panel, obi, label, cassette, tape, mount, disc)
+BY_NAME = {layout.__name__: layout for layout in (*ON_PICTURE, *ON_GROUND)}

@@ -16,9 +16,12 @@ from dac.covers.typesetting.text import Name
 MARGIN = 0.055  # nothing is printed closer to the edge, as a fraction of the side
 # Places are chosen on a picture of this side, so that they are the same at all sizes.
 _THUMB = 250
+# Mean change of lightness (0 to 1) by toning, above which a bar looks better.
+_MAX_CHANGE = 0.1
 # A block whose own middle lies here has no near edge.
 _MIDDLE = (0.4, 0.6)
 _FEATHER = 0.3  # over which a toned ground returns to the picture, as a fraction of the side
+_VIVID = 6  # colours of the palette that become inks
 _HALO = 0.012  # around letters, for which contrast is held
 
 Role = Literal["lead", "second"]
@@ -74,11 +77,11 @@ class Sleeve:
     ):
         self.picture = picture.copy()
         self.side = len(picture)
-        self.palette = inks.palette_of(picture)
         self.lead, self.second = lead, second
         self.pairing, self.ink, self.rng = pairing, ink, rng
         self.printed: list[tuple[np.ndarray, int, int, Colour]] = []
         self.thumb = thumb_of(picture)
+        self.palette = inks.palette_of(self.thumb)
 
     def px(self, fraction: float) -> int:
         """Returns a fraction of the side in pixels."""
@@ -145,29 +148,33 @@ class Sleeve:
         """Prints a block on the picture itself, at the calmest of some places.
 
         The ink is the one that needs the least change of the picture; where it can't be read the
-        picture is toned, gently and no farther than needed.
+        picture is toned, gently and no farther than needed. If even that would be too much, a bar
+        in a colour of the picture lies below the block.
         """
         colours = [self.ink] if self.ink else self._candidates()
         scored = [
-            (self._cost(block, place, colour), i, colour, place)
+            (*self._costs(block, place, colour), i, colour, place)
             for place in places
             for i, colour in enumerate(colours)
         ]
-        _, _, colour, (left, top) = min(scored)
-        self._tone(block, left, top, colour)
-        self.print(block, left, top, colour, colour)
+        _, change, _, colour, (left, top) = min(scored)
+        if change > _MAX_CHANGE:
+            light = float(np.sqrt(inks.luminance(self.thumb)).mean())
+            ground, lead, second = self.ground("light" if light > 0.5 else "dark")
+            self._bar(block, left, top, ground)
+        else:
+            lead = second = colour
+            self._tone(block, left, top, colour)
+        self.print(block, left, top, lead, second)
 
     def _candidates(self) -> list[Colour]:
-        """Returns inks for the picture: paper and black first, then its extreme colours."""
-        vivid = [
-            c
-            for c in self.palette
-            if inks.legible_range(c)[1] > 0.08 and inks.legible_range(c)[0] < 0.75
-        ]
-        return [inks.PAPER, inks.BLACK, *vivid]
+        """Returns inks for the picture: paper and black, and its vivid colours, deep and light."""
+        vivid = sorted(self.palette, key=inks.saturation, reverse=True)[:_VIVID]
+        shades = [inks.shade(c, on) for on in (inks.PAPER, inks.BLACK) for c in vivid]
+        return [inks.PAPER, inks.BLACK, *shades]
 
-    def _cost(self, block: Block, place: tuple[int, int], colour: Colour) -> float:
-        """Rates a place and an ink: the change that legibility needs, and the unrest there."""
+    def _costs(self, block: Block, place: tuple[int, int], colour: Colour) -> tuple[float, float]:
+        """Rates a place and an ink: as a whole, and by the change that legibility needs alone."""
         scale = len(self.thumb) / self.side
         halo = _HALO * len(self.thumb)
         left, top = (int(max(p * scale - halo, 0)) for p in place)
@@ -177,10 +184,23 @@ class Sleeve:
         light = np.sqrt(inks.luminance(region))  # about as the eye sees it
         toned = np.sqrt(inks.luminance(inks.toned(region, colour)))
         # A print may look darker than its picture; lighter, it looks faded.
-        change = (np.maximum(light - toned, 0) + 1.5 * np.maximum(toned - light, 0)).mean()
-        # A picture's own colour is worth a little change.
-        bonus = 0.05 * inks.saturation(colour) if colour in self.palette else 0.0
-        return float(2 * change + 0.6 * light.std() - bonus)
+        change = float((np.maximum(light - toned, 0) + 4 * np.maximum(toned - light, 0)).mean())
+        # Calm is worth some change, and so is colour.
+        return 2 * change + 0.6 * float(light.std()) - 0.06 * inks.saturation(colour), change
+
+    def _bar(self, block: Block, left: int, top: int, colour: Colour) -> None:
+        """Paints a bar below a block, from a near edge or over the whole sleeve."""
+        across = block.width >= block.height
+        start, length = (top, block.height) if across else (left, block.width)
+        end = start + length + self.px(MARGIN)
+        start -= self.px(MARGIN)
+        middle = (start + end) / 2 / self.side
+        start = 0 if middle < _MIDDLE[0] else start
+        end = self.side if middle > _MIDDLE[1] else end
+        if across:
+            self.fill(0, start, self.side, end - start, colour)
+        else:
+            self.fill(start, 0, end - start, self.side, colour)
 
     def _tone(self, block: Block, left: int, top: int, colour: Colour) -> None:
         """Makes the ground of a block legible.
@@ -192,7 +212,7 @@ class Sleeve:
             weights = self._shade(top, top + block.height)[:, None]
         else:
             weights = self._shade(left, left + block.width)[None, :]
-        self.picture[:] = inks.toned(self.picture, colour, weights)
+        inks.tone(self.picture, colour, weights)
 
     def _shade(self, start: int, end: int) -> np.ndarray:
         """Returns weights `[S]` float32: 1 from a near edge past `start` and `end`, then fading."""
@@ -211,7 +231,7 @@ class Sleeve:
         palette has none; an ink that was asked for must be legible on it.
         """
         light = {colour: float(inks.luminance(colour)) for colour in self.palette}
-        colours = [c for c in self.palette if self.ink is None or _legible(self.ink, c)]
+        colours = self.palette
         if kind == "vivid":
             colours = sorted(colours, key=inks.saturation, reverse=True)
         elif kind == "dark":
@@ -222,15 +242,12 @@ class Sleeve:
             colours = [*sorted(colours, key=light.get, reverse=True), inks.PAPER]
         if self.ink:
             colours = [c for c in colours if _legible(self.ink, c)]
-            colours = colours or inks.readable(self.ink, ())
-            return colours[0], self.ink, self.ink
+            ground = next(iter(colours), inks.neutral(self.ink))
+            return ground, self.ink, self.ink
         ground = next(iter(colours), inks.PAPER)
-        usable = inks.readable(ground, self.palette)
-        neutral = [c for c in usable if c not in self.palette] or usable
-        vivid = max(usable, key=inks.saturation)
-        if inks.saturation(vivid) < 0.25:
-            vivid = neutral[0]
-        return ground, vivid, neutral[0]
+        vivid = max((inks.shade(c, ground) for c in self.palette), key=inks.saturation)
+        neutral = inks.neutral(ground)
+        return ground, vivid if inks.saturation(vivid) > 0.25 else neutral, neutral
 
 
 def thumb_of(picture: np.ndarray) -> np.ndarray:
