@@ -25,12 +25,12 @@ def main() -> None:
         import gradio  # noqa: F401
     except ImportError:
         raise UserError("the page needs Gradio: python -m pip install -e '.[studio]'") from None
-    from experiments.studio import page
+    from experiments.studio import serving
     from experiments.studio.press import Press
 
     press = Press(generators.load())
     with tempfile.TemporaryDirectory(prefix="duck_and_cover_") as folder:
-        demo = page.serve(press, folder, FLAGS.host, FLAGS.port)
+        demo = serving.serve(press, folder, FLAGS.host, FLAGS.port)
         print(f"http://{FLAGS.host}:{FLAGS.port} (Ctrl-C stops)", flush=True)
         demo.block_thread()
 

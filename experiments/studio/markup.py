@@ -1,11 +1,13 @@
 """The page's own HTML. All text from outside is escaped here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from dac.covers.finishing import FINISHES
+from dac.covers.typesetting import LAYOUTS
 from dac.making.settings import Settings
 from dac.sampling import Run
-from experiments.studio.wall import Wall
+from experiments.studio.wall import NO_TYPE, Wall
 
 # A click on a button, and the arrow keys between buttons. A button's value goes to the server,
 # which checks it.
@@ -102,6 +104,19 @@ def strip(label: str, rows: Iterable[tuple[str, str, str]], chosen: str) -> str:
         label,
         ((value, text, text, picture, value == chosen) for value, text, picture in rows),
     )
+
+
+def finishes(cover: Settings, made: Mapping[str, str]) -> str:
+    """Returns the finishes to choose from, with the pictures that are made."""
+    rows = [(name, name.capitalize() or "Auto", made.get(name, "")) for name in ("", *FINISHES)]
+    return strip("Finish", rows, cover.finish or "")
+
+
+def layouts(cover: Settings, made: Mapping[str, str]) -> str:
+    """Returns the layouts of type to choose from, with the pictures that are made."""
+    texts = {"": "Auto", NO_TYPE: "No type"} | {name: name.capitalize() for name in LAYOUTS}
+    rows = [(name, text, made.get(name, "")) for name, text in texts.items()]
+    return strip("Layout", rows, (cover.layout or "") if cover.typeset else NO_TYPE)
 
 
 def history(pictures: Sequence[str]) -> str:
