@@ -224,6 +224,7 @@ def test_names_that_the_generator_does_not_know_are_set_in_type_only(config):
 
 # Gradio leaves an event loop to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("fields", [FIELDS, ("genres",), ("year",), ()])
 def test_the_page_shows_only_what_the_generator_was_trained_on(config, tmp_path, fields):
     shop = page.Page(Press(make_run(config, conditions=fields)), tmp_path)
