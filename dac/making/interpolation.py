@@ -7,15 +7,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
 from dac.covers.conditions import Album
 from dac.errors import UserError
-from dac.making.make import albums_of, print_cover
+from dac.making.make import albums_of, latents_of, print_cover, turn
 from dac.making.settings import Settings
-from dac.sampling import BATCH_SIZE, Run, fixed_latents
+from dac.sampling import BATCH_SIZE, Run
 
 SUFFIXES = (".gif", ".mp4")
 FRAMES_PER_SECOND = 20
@@ -50,23 +49,14 @@ def interpolate(
     for start in range(0, len(places), BATCH_SIZE):
         part = places[start : start + BATCH_SIZE]
         between = [(int(p), (int(p) + 1) % len(stops), p % 1) for p in part]
-        latents = fixed_latents(run.config, 0, [cover.seed for cover in stops])
+        latents = latents_of(run, stops)
         drawn = run.draw(
             [_blend(albums[a], albums[b], share) for a, b, share in between],
-            jnp.stack([_turn(latents[a], latents[b], share) for a, b, share in between]),
+            np.stack([turn(latents[a], latents[b], share) for a, b, share in between]),
             [stops[a].truncation * (1 - t) + stops[b].truncation * t for a, b, t in between],
         )
         for picture in drawn:
             yield print_cover(picture, stops[0])
-
-
-def _turn(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
-    """Spherical interpolation (Shoemake 1985) of two vectors `[Z]`."""
-    cosine = jnp.vdot(a, b) / (jnp.linalg.norm(a) * jnp.linalg.norm(b))
-    angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
-    if angle < 1e-3:
-        return a
-    return (jnp.sin((1 - share) * angle) * a + jnp.sin(share * angle) * b) / jnp.sin(angle)
 
 
 def _blend(a: Album, b: Album, share: float) -> Album:

@@ -53,6 +53,8 @@ def _album(run: Run, cover: Settings, warn: Callable[[str], None]) -> Album:
 def _check_print(run: Run, cover: Settings) -> None:
     if cover.pick != run.pick:
         raise UserError(f"all covers must have one pick; here are {cover.pick} and {run.pick}")
+    if cover.toward and run.pick > 1:
+        raise UserError("a cover that turns toward other seeds can't be picked; use pick 1")
     if cover.finish is not None:
         check_finish(cover.finish)
     size = cover.size or run.resolution
@@ -96,8 +98,38 @@ def draw(run: Run, covers: Sequence[Settings], albums: Sequence[Album]) -> np.nd
     if run.pick > 1:
         pairs = zip(albums, covers, strict=True)
         return np.concatenate([run.sample([a], 0, [c.seed], c.truncation) for a, c in pairs])
-    latents = fixed_latents(run.config, 0, [cover.seed for cover in covers])
-    return run.draw(albums, latents, [cover.truncation for cover in covers])
+    return run.draw(albums, latents_of(run, covers), [cover.truncation for cover in covers])
+
+
+def latents_of(run: Run, covers: Sequence[Settings]) -> np.ndarray:
+    """Returns the latent of each cover after its turns, `[N, Z]` float32."""
+    latents = np.array(fixed_latents(run.config, 0, [cover.seed for cover in covers]))
+    for step in range(max(len(cover.toward) for cover in covers)):
+        turns = [cover.toward[step] if step < len(cover.toward) else (0, 0) for cover in covers]
+        targets = np.asarray(fixed_latents(run.config, 0, [seed for seed, _ in turns]))
+        for row, target, (_, share) in zip(latents, targets, turns, strict=True):
+            row[:] = turn(row, target, share)
+    return latents
+
+
+def turn(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+    """Turns a vector toward another: spherical interpolation (Shoemake 1985).
+
+    Args:
+      a: `[Z]` float32.
+      b: `[Z]` float32.
+      share: from 0, which gives `a`, to 1, which gives `b`.
+
+    Returns:
+      `[Z]` float32, computed in float64, so that it does not depend on the machine.
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    cosine = np.sum(a * b) / np.sqrt(np.sum(a * a) * np.sum(b * b))
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    if share == 0 or angle < 1e-3:
+        return a.astype(np.float32)
+    turned = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
+    return turned.astype(np.float32)
 
 
 def print_cover(picture: np.ndarray, cover: Settings) -> np.ndarray:

@@ -22,6 +22,7 @@ DPI = 300  # of printed covers
 MAX_TEXT = 1000  # characters of a name
 MAX_GENRES = 32
 MAX_PICK = 1024
+MAX_TURNS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Settings:
       year: year of release, or None: open.
       artist: name of the artist, or None: open.
       title: name of the album, or None: open.
+      toward: seeds to whose latents the latent turns, one after the other, and how far each time:
+        from 0, not at all, to 1, all the way. What lies near a cover is a small turn from it.
       truncation: in [0, 1]; see `Run.draw`.
       pick: number of candidates, of which the critic's favourite is kept.
       size: side of the finished cover in pixels, or None: as the generator makes it.
@@ -52,6 +55,7 @@ class Settings:
     year: int | None = None
     artist: str | None = None
     title: str | None = None
+    toward: tuple[tuple[int, float], ...] = ()
     truncation: float = 1.0
     pick: int = 1
     size: int | None = None
@@ -64,6 +68,7 @@ class Settings:
 
     def __post_init__(self):
         _check_number("seed", self.seed, int, 0, MAX_SEED)
+        object.__setattr__(self, "toward", _checked_turns(self.toward))
         _check_number("truncation", self.truncation, float, 0, 1)
         _check_number("pick", self.pick, int, 1, MAX_PICK)
         _check_number("bleed", self.bleed, float, 0, MAX_BLEED)
@@ -95,6 +100,20 @@ class Settings:
     def main_genre(self) -> str | None:
         """The genre with the highest weight; the first of several."""
         return max(self.genre, key=self.genre.get) if self.genre else None
+
+
+def _checked_turns(turns: Any) -> tuple[tuple[int, float], ...]:
+    pairs = isinstance(turns, (list, tuple)) and all(
+        isinstance(turn, (list, tuple)) and len(turn) == 2 for turn in turns
+    )
+    if not pairs or len(turns) > MAX_TURNS:
+        raise UserError(
+            f"toward must be at most {MAX_TURNS} pairs of a seed and how far, not {turns!r:.40}"
+        )
+    for seed, share in turns:
+        _check_number("seed", seed, int, 0, MAX_SEED)
+        _check_number("share of a turn", share, float, 0, 1)
+    return tuple((seed, share) for seed, share in turns)
 
 
 def _check_number(name: str, value: Any, kind: type, least: float, largest: float) -> None:
