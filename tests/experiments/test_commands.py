@@ -181,7 +181,7 @@ def test_same_seed_gives_the_same_picture(finished, tmp_path):
     for name, seed in (("first", 1), ("second", 1), ("other", 2)):
         out = tmp_path / f"{name}.png"
         flags = (f"--workdir={finished}", "--genre=Thrash Metal", "--n=5", f"--out={out}")
-        result = run("sample", *flags, f"--seed={seed}")
+        result = run("sample", *flags, f"--seeds={seed}")
         assert result.returncode == 0, result.stderr
         outputs.append(out.read_bytes())
     assert outputs[0] == outputs[1] != outputs[2]
@@ -190,8 +190,9 @@ def test_same_seed_gives_the_same_picture(finished, tmp_path):
 
 
 def test_commands_can_be_imported_together():
-    modules = "experiments.train, experiments.sample, experiments.evaluate, experiments.benchmark"
-    subprocess.run([sys.executable, "-c", f"import {modules}"], cwd=PROJECT, check=True)
+    modules = ("train", "sample", "evaluate", "benchmark", "export", "studio.__main__")
+    code = "import " + ", ".join(f"experiments.{module}" for module in modules)
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
 
 
 def test_resumed_run_keeps_its_dataset(tmp_path):
