@@ -16,6 +16,7 @@ from typing import Any
 from data_pipeline.catalog import CATALOG_FILE
 from data_pipeline.folder import clean_text, normalize_genre
 from tests.cover_services import Catalogue, Services
+from tests.cover_services.ids import number_of
 
 ROOT = Path(__file__).parents[1]
 # The settings of whoever runs the tests must not change the results.
@@ -150,8 +151,9 @@ def requests_for(services: Services, since: int = 0) -> collections.Counter[str]
         parts = record.path_qs.split("/")
         if record.service == "coverart":
             asked[parts[2]] += 1
-        elif record.service == "archive" and "items" in parts:
-            asked[parts[3]] += 1
+        elif record.service == "archive" and "download" in parts:
+            number = number_of("release", parts[2].removeprefix("mbid-"))
+            asked[services.catalogue.album(number).mbid] += 1
         elif record.service == "spotify_images" and "image" in parts:
             asked[services.catalogue.album(int(parts[2][16:], 16)).spotify_id] += 1
     return asked
