@@ -18,6 +18,7 @@ from typing import Any
 from dac.covers.conditions import MAX_YEAR, MIN_YEAR
 
 METADATA_FILE = "metadata.jsonl"
+ATTRIBUTION_FILE = "ATTRIBUTION.md"
 
 CONVENTION = (
     f"a folder of pictures with a {METADATA_FILE}: one JSON object per line, with file_name and, "

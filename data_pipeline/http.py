@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.request import getproxies
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -83,11 +84,13 @@ class Answer:
       status: 2xx, or a 4xx that a retry would not change.
       type: the content type in lower case, without parameters.
       body: the body, at most `max_bytes` long.
+      urls: the URLs that were asked: the first one, and where it redirected to.
     """
 
     status: int
     type: str
     body: bytes
+    urls: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -208,10 +211,11 @@ class Client:
                 limit=0,
                 limit_per_host=self._connections,
                 ttl_dns_cache=_DNS_CACHE_S,
-                resolver=_Resolver(self._trusted),
+                resolver=_Resolver(self._trusted | _proxies()),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent},
+            trust_env=True,  # proxies, as for Spotify's tokens
             timeout=aiohttp.ClientTimeout(
                 total=self._timeout,
                 sock_connect=min(_CONNECT_S, self._timeout),
@@ -287,7 +291,9 @@ class Client:
     ) -> Answer:
         """Gets a URL and follows redirects; appends each contacted host to `hosts`."""
         first = url
+        urls: list[str] = []
         for _ in range(MAX_REDIRECTS + 1):
+            urls.append(str(url))
             host = self._checked_host(url)
             hosts.append(host)
             await host.turn(functools.partial(self._refuse_long_pause, host, hosts))
@@ -297,7 +303,7 @@ class Client:
                 async with self._session.get(url, headers=own, allow_redirects=False) as response:
                     if response.status in _REDIRECTS:
                         try:
-                            url = url.join(URL(response.headers["Location"]))
+                            url = _secure(url.join(URL(response.headers["Location"])))
                         except (KeyError, ValueError) as error:
                             raise FetchError("bad_redirect") from error
                         continue
@@ -307,7 +313,7 @@ class Client:
                     if response.status in _TRY_AGAIN or response.status >= 500:
                         raise FetchError(f"http_{response.status}")
                     body = await _read_body(response, max_bytes)
-                    return Answer(response.status, response.content_type, body)
+                    return Answer(response.status, response.content_type, body, tuple(urls))
             except TimeoutError as error:
                 raise FetchError("timeout") from error
             except aiohttp.ClientConnectorError as error:
@@ -449,6 +455,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _secure(url: URL) -> URL:
+    """Returns the https form of an http URL, unless it is of this machine."""
+    insecure = url.scheme == "http" and not is_loopback(url.host or "")
+    return url.with_scheme("https") if insecure and url.port in (None, 80) else url
+
+
 def _parse(url: str) -> URL:
     try:
         return URL(url)
@@ -478,6 +490,11 @@ def backoff(tries: int) -> float:
 def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_global
+
+
+def _proxies() -> frozenset[str]:
+    """Returns the hosts of the proxies in the environment."""
+    return frozenset(host for url in getproxies().values() if (host := _parse(url).host))
 
 
 class _ForbiddenAddressError(OSError):
