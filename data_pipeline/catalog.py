@@ -103,8 +103,8 @@ CREATE VIEW labels AS
   UNION ALL SELECT albums.id, genre.value FROM albums, json_each(albums.artists) AS artist
     JOIN artists ON artists.key = artist.value, json_each(artists.genres) AS genre;
 """
-# A failure in the future means that the clock was set back.
-_READY = "(state = 'waiting' OR (retry_at IS NOT NULL AND (retry_at <= :now OR failed_at > :now)))"
+# A job that can be run now. A failure in the future means that the clock was set back.
+READY = "(state = 'waiting' OR (retry_at IS NOT NULL AND (retry_at <= :now OR failed_at > :now)))"
 _READ_AGAIN = """
 WITH RECURSIVE parts (id) AS (
   SELECT ?1 UNION SELECT lists.id FROM lists JOIN parts ON lists.parent = parts.id)
@@ -236,7 +236,7 @@ class Catalog:
         """
         row = self.db.execute(
             "SELECT kind, key, first, last, label, id, next FROM lists "
-            f"WHERE state IN ('waiting', 'failed') AND {_READY} "
+            f"WHERE state IN ('waiting', 'failed') AND {READY} "
             "AND (label IS NULL OR label IN (SELECT value FROM json_each(:labels))) "
             "AND first <= :last AND last >= :first "
             "AND id NOT IN (SELECT value FROM json_each(:busy)) "
@@ -373,7 +373,7 @@ class Catalog:
         """Returns the number of chosen covers to fetch."""
         return self.db.execute(
             "SELECT count(*) FROM albums WHERE chosen "
-            f"AND state IN ('waiting', 'failed') AND {_READY}",
+            f"AND state IN ('waiting', 'failed') AND {READY}",
             {"now": time.time()},
         ).fetchone()[0]
 
@@ -381,7 +381,7 @@ class Catalog:
         """Returns up to `count` chosen covers to fetch, of albums with row ids above `after`."""
         rows = self.db.execute(
             "SELECT id, key, url, sha256 FROM albums WHERE chosen "
-            f"AND state IN ('waiting', 'failed') AND {_READY} AND id > :after "
+            f"AND state IN ('waiting', 'failed') AND {READY} AND id > :after "
             "ORDER BY id LIMIT :count",
             {"now": time.time(), "after": after, "count": count},
         )

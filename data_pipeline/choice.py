@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from data_pipeline.albums import ALL_YEARS
-from data_pipeline.catalog import Catalog
+from data_pipeline.catalog import READY, Catalog
 
 STUDIO = "studio"  # among the types: an album without a secondary type
 OTHER_LISTS = ("artists", "labels", "countries")
@@ -67,11 +67,11 @@ def list_label(kind: str, key: str) -> str:
 
 # Failed covers are left to the next run, unless their next try is due. Keys are random, so their
 # order is a fair draw; covers that are stored come first, so that a choice hardly changes.
-_WANTED = """
+_WANTED = f"""
   SELECT DISTINCT id, key, label, state <> 'done' AS missing
   FROM labels JOIN albums ON albums.id = labels.album
   WHERE label IN (SELECT value FROM json_each(:labels))
-    AND (state IN ('waiting', 'done') OR (state = 'failed' AND retry_at <= :now))
+    AND (state = 'done' OR {READY})
     AND coalesce(release_year, 0) BETWEEN :first AND :last
     AND (:doubles OR double_of IS NULL)
     AND (:types = '[]' OR NOT EXISTS (

@@ -36,6 +36,9 @@ _SPLITS = (1, 1920, 1940, 1950, 1960, 1970, 1980, 1990, 2000, 2010, 2020, 10_000
 # A part that is longer than a page is read until this many times in a row bring nothing new.
 _QUIET_TURNS = 3
 
+# Where a part is given up: no genre has that many albums of a year.
+_LAST_OFFSET = 100_000
+
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Where the archive redirects to: item and file of a release's picture.
 _ITEM = re.compile(r"/download/mbid-([0-9a-f-]{36})/")
@@ -123,7 +126,7 @@ class MusicBrainz:
                 yield Page(albums, lists=pieces, total=total)
                 if pieces:
                     return
-                if offset + PAGE_SIZE >= total:
+                if offset + PAGE_SIZE >= min(total, _LAST_OFFSET):
                     break
             # A search that ran out of its time counts too few. The count of a part is checked
             # against that of the list; a list without parts is asked twice.

@@ -244,7 +244,8 @@ async def _check_genres(
       UserError: a genre is unknown, or the list is unavailable.
     """
     known = catalog.setting("genre_names")
-    if known is None or {*choice.genres} - {*known}:
+    is_old = known is not None and {*choice.genres} - {*known} and not catalog.setting("dump")
+    if known is None or is_old:
         try:
             known = await source.all_genres()
         except FetchError as error:

@@ -46,6 +46,7 @@ TERMS = (
 # Apps from before 2024-11 get 50 items per page, later ones 10; asking for more gives a 400.
 PAGE_SIZES = (50, 10, 5, 1)
 LAST_RESULT = 1000  # searches end here, whatever their total
+_LAST_ALBUM = 10_000  # no artist has more
 MAX_BYTES = 16_000_000  # per response
 
 # Default sides of an album's pictures in pixels, widest first, for responses without sizes.
@@ -137,7 +138,7 @@ class Spotify:
                 answer, end = await self._list(
                     f"artists/{part.key}/albums", offset, None, include_groups="album"
                 )
-                offset = _next(answer, end, None)
+                offset = _next(answer, end, _LAST_ALBUM)
                 items = [item for item in dicts(answer["items"]) if _id(item)]
                 page = Page([self._album(item, part.key) for item in items])
             yield replace(page, next=offset or end, total=natural(answer.get("total")))
@@ -329,12 +330,12 @@ def _id(item: dict[str, Any]) -> str | None:
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
-def _next(answer: dict[str, Any], end: int, last: int | None) -> int | None:
+def _next(answer: dict[str, Any], end: int, last: int) -> int | None:
     """Returns the offset of the next page, None after the last one."""
     total = natural(answer.get("total"))
     # Without a total, `next` shows whether there is more.
     more = answer.get("next", True) is not None if total is None else end < total
-    return end if more and answer["items"] and (last is None or end < last) else None
+    return end if more and answer["items"] and end < last else None
 
 
 def _error(answer: Answer) -> spotipy.SpotifyException:

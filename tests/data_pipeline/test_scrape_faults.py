@@ -186,8 +186,8 @@ def assert_stored_covers_exist(out):
         return
     with contextlib.closing(sqlite3.connect(f"file:{out}/covers.db?mode=ro", uri=True)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'covers'").fetchall():
+        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'albums'").fetchall():
             return
-        done = db.execute("SELECT file_name, sha256 FROM covers WHERE state = 'done'").fetchall()
+        done = db.execute("SELECT file_name, sha256 FROM albums WHERE state = 'done'").fetchall()
     for name, digest in done:
         assert hashlib.sha256((out / name).read_bytes()).digest() == digest
