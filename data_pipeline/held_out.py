@@ -1,7 +1,8 @@
 """Which covers a dataset holds out of training: the split `validation`.
 
-No artist is on both sides, nor a picture that several albums share. Whether an artist is held out
-depends on the name and on the share alone, so it hardly changes as a collection grows.
+No artist is on both sides, nor a picture that several albums share, or nearly share. Whether an
+artist is held out depends on the name and on the share alone, so it hardly changes as a collection
+grows.
 """
 
 import hashlib
@@ -54,8 +55,7 @@ def choose_held_out(records: Iterable[CoverRecord], doubles: Iterable[CoverRecor
     for record in records:
         key = _key(record)
         artists[key] = artists.get(key, 0) + 1
-        if record.same_as:
-            links.append((key, record.same_as))
+        links += [(key, other) for other in (record.same_as, record.similar_to) if other]
     count = sum(artists.values())
     least, most = SHARES
     share = min(max(AIM / count, least), most) if count >= LEAST else 0.0

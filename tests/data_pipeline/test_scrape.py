@@ -91,7 +91,7 @@ def test_collection_is_complete_and_a_second_run_fetches_nothing(out, services, 
 def test_export_urls_lists_covers_not_fetched_yet(out, tmp_path, services, source):
     collect(services, source, out=out, genres=GENRES[source], limit=5)
     mark = len(services.log)
-    export = collect(services, source, out=out, export_urls=tmp_path / "urls.jsonl")
+    export = collect(services, source, out=out, export_urls=tmp_path / "urls.jsonl", limit=0)
     assert services.log[mark:] == []
     rows = read_lines(tmp_path / "urls.jsonl")
     assert f"{len(rows)} covers" in export.stdout
