@@ -22,7 +22,6 @@ CONTACT_VARIABLE = "DUCK_AND_COVER_CONTACT"
 CREDENTIALS = ("SPOTIPY_CLIENT_ID", "SPOTIPY_CLIENT_SECRET")
 ALL = "all"  # as a value of --genres and --types
 DEFAULT_RATE = 1.0
-GENRES_FILE = Path(__file__).with_name("genres.txt")
 
 _MAX_NAME = 100  # characters
 _MAX_NAMES_TOLD = 3
@@ -78,6 +77,8 @@ def given_choice(before: Choice) -> tuple[Choice, bool]:
             "--artists, --labels, --countries and --types need MusicBrainz; Spotify is searched by "
             "genre only"
         )
+    if FLAGS.source == "spotify" and FLAGS.genres == ALL:
+        raise UserError("--genres=all needs MusicBrainz; Spotify has no list of its genres")
     return choice, FLAGS.genres == ALL
 
 

@@ -22,7 +22,6 @@ from data_pipeline.catalog import CATALOG_FILE, Catalog, open_to_read
 from data_pipeline.choice import Choice, choose
 from data_pipeline.collect import LISTERS, Collector, Source
 from data_pipeline.doubles import mark_doubles
-from data_pipeline.folder import normalize_genre
 from data_pipeline.http import Client, FetchError, UnavailableError, host_of
 from data_pipeline.metadata import write_metadata, write_urls
 from data_pipeline.musicbrainz import MusicBrainz
@@ -255,8 +254,7 @@ async def _check_genres(
             ) from error
         catalog.remember({"genre_names": known})
     if wants_all:
-        names = known or map(normalize_genre, options.read_lines(options.GENRES_FILE))
-        choice = dataclasses.replace(choice, genres=tuple(filter(None, names)))
+        choice = dataclasses.replace(choice, genres=tuple(known))
     elif known:
         options.check_genres(choice.genres, known)
     if isinstance(source, MusicBrainz):

@@ -250,16 +250,30 @@ def test_genre_matches_only_whole_tags(out):
     assert_collected(out, CATALOGUE, expected_fields(CATALOGUE, genres=["metal"]))
 
 
-def test_searches_are_complete_or_said_not_to_be(out):
-    """Long lists of one year, from replicas, with answers that count too few."""
-    catalogue = make_catalogue(albums=3000, artists=300, genres=3, cover_pixels=32)
-    catalogue._dates = np.where(catalogue._dates > 0, 19_880_000, 0)  # one year for all
-    with serve(catalogue, faults={"short_count": 0.05}, persistent=False) as services:
-        result = collect(services, out=out, genres="all", limit=1)
-        collect(services, out=out, limit=0, concurrency=1, export_urls=out / "urls.jsonl")
-    listed = {key for (key,) in query(out, "SELECT key FROM albums")}
-    if listed != {album.mbid for album in catalogue}:
-        assert "of the genre" in result.stderr
+@pytest.mark.parametrize("years", [77, 1])
+def test_searches_of_replicas_that_count_too_few_are_complete(out, years):
+    """A genre of many years is split; one year of a genre is read until all has appeared."""
+    catalogue = make_catalogue(albums=600, artists=60, genres=2, cover_pixels=32)
+    if years == 1:
+        catalogue._dates = np.where(catalogue._dates > 0, 19_880_000, 0)
+    with serve(catalogue, faults={"short_count": 0.15}) as services:
+        result = collect(services, out=out, genres="all", concurrency=64)
+        assert "short_count" in {record.fault for record in services.log}
+    assert result.summary["lists"]["failed"] == {}
+    assert_collected(out, catalogue, expected_fields(catalogue))
+
+
+def test_what_a_search_does_not_give_is_told(out):
+    """Some searches always run out of their time; that of the whole genre does not."""
+    catalogue = make_catalogue(albums=300, artists=60, genres=2, cover_pixels=32)
+    faults = {"short_count": 0.3}
+    with serve(catalogue, faults=faults, persistent=True, fault_seed=1) as services:
+        result = collect(services, out=out, genres="rock", concurrency=64)
+    listed = query(out, "SELECT count(*) FROM albums")[0][0]
+    assert listed < len(catalogue.albums_of_genre("rock"))
+    assert re.search(
+        r"warning: the service gave \d+ of \d+ albums of the genre rock", result.stderr
+    )
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -288,9 +302,9 @@ def test_limit_is_spread_over_genres_and_lists(out):
 
 
 def test_per_genre_caps_each_genre(out, services):
-    collect(services, out=out, genres="rock,zydeco", per_genre=5)
-    zydeco = [line for line in lines_of(out).values() if "zydeco" in line["genres"]]
-    assert len(zydeco) >= 5
+    collect(services, out=out, genres="rock,dub", per_genre=5)
+    rare = [line for line in lines_of(out).values() if "dub" in line["genres"]]
+    assert len(rare) >= 5
     assert 5 < len(lines_of(out)) <= 10
 
 
@@ -333,8 +347,8 @@ def test_a_missing_size_is_no_missing_cover(out):
     catalogue = make_catalogue(albums=30, artists=1, genres=1)
     with serve(catalogue) as services:
         result = collect(services, out=out, genres="rock", size=512)
-    assert result.summary["stored"] == catalogue.has_cover.sum()
-    assert result.summary["failed"] == {"no_cover": 30 - catalogue.has_cover.sum()}
+    assert result.summary["stored"] == catalogue.has_cover.sum() > 20
+    assert {*result.summary["failed"]} <= {"no_cover"}
     sizes = {
         number: Image.open(out / line["file_name"]).width
         for key, line in lines_of(out).items()
@@ -350,11 +364,9 @@ def test_a_missing_size_is_no_missing_cover(out):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_crawl_resumes_after_a_signal(out, number, code):
     with serve(
-        CATALOGUE, faults={"stall": 0.5}, fault_services=["archive"], stall_seconds=0.2
+        CATALOGUE, faults={"stall": 0.5}, fault_services=["archive"], stall_seconds=1
     ) as services:
-        # Slow answers keep it busy.
-        slow = {"concurrency": 2, "timeout": 5}
-        process = start(services, out=out, genres="all", **slow)
+        process = start(services, out=out, genres="all", concurrency=2)
         wait_until(lambda: services.counts()["archive"] > 30, process)
         wait_until(lambda: "ETA" in collect(out=out, status=True).stdout, process)
         status = collect(out=out, status=True).stdout
@@ -369,26 +381,27 @@ def test_crawl_resumes_after_a_signal(out, number, code):
         assert_whole(out, CATALOGUE)
         assert 30 <= result.summary["stored"] <= len(stored) < NUM_COVERS
 
+        services.faults = ()
         collect(services, out=out)
         assert_collected(out, CATALOGUE, EXPECTED["musicbrainz"])
         assert not {*requests_for(services, mark)} & {*stored}
 
 
 def test_lost_or_truncated_file_is_fetched_again_only_if_asked(out, services):
-    collect(services, out=out, genres="all", limit=10)
+    collect(services, out=out, genres="dub")
+    expected = expected_fields(CATALOGUE, genres=["dub"])
     (lost, lost_file), (cut, cut_file), *_ = on_disk(out).items()
     lost_file.unlink()
     cut_file.write_bytes(cut_file.read_bytes()[:-1])
     mark = len(services.log)
-    result = collect(services, out=out, limit=8)
+    result = collect(services, out=out)
     assert "2 covers are left out" in result.stderr
     assert "--retry_failed=lost" in result.stderr
-    assert {*lines_of(out)}.isdisjoint({lost, cut})
-    assert not {*requests_for(services, mark)} & {lost, cut}
-    collect(services, out=out, limit=10, retry_failed="lost")
+    assert {*lines_of(out)} == {*expected} - {lost, cut}
+    assert services.log[mark:] == []
+    collect(services, out=out, retry_failed="lost")
     assert {*requests_for(services, mark)} == {lost, cut}
-    assert_whole(out, CATALOGUE)
-    assert len(lines_of(out)) == 10
+    assert_collected(out, CATALOGUE, expected)
 
 
 def test_crawl_waits_for_a_database_lock(out, services):
@@ -444,7 +457,7 @@ def test_request_rate_holds_in_every_second(out):
 
 
 def test_requested_pause_is_respected(out):
-    faults = {"http_429": 0.05, "http_429_date": 0.05}
+    faults = {"http_429": 0.1, "http_429_date": 0.1}
     with serve(SMALL, faults=faults, retry_after=2, musicbrainz_rate=2.0, fault_seed=3) as services:
         collect(services, out=out, genres="all", concurrency=4)
         log = services.log
@@ -523,19 +536,19 @@ def test_restrictions_of_a_new_app_are_detected_once(out, status):
 def test_old_app_finds_related_artists_of_the_genre(out):
     """The search ends early; artists related to those that it finds lead to the others."""
     artists = CATALOGUE.artists_of_genre("rock").tolist()
-    assert len(artists) > 10
-    with serve(CATALOGUE, new_app=False, last_result=10) as services:
+    assert len(artists) > 5
+    with serve(CATALOGUE, new_app=False, last_result=5) as services:
         collect(services, "spotify", out=out, genres="rock")
         log = spotify_log(services)
     assert {record.status for record in log} == {200}
-    assert sum("related" in record.path_qs for record in log) == 10
-    reached = {*artists[:10]}
-    for artist in artists[:10]:
+    assert sum("related" in record.path_qs for record in log) == 5
+    reached = {*artists[:5]}
+    for artist in artists[:5]:
         alike = CATALOGUE.artists_of_genre(CATALOGUE.artist(artist).genres[0]).tolist()
         place = alike.index(artist)
         related = (alike[place:] + alike[:place])[1:21]
         reached |= {other for other in related if "rock" in CATALOGUE.artist(other).genres}
-    assert len(reached) > 10
+    assert len(reached) > 5
     albums = {int(n) for artist in reached for n in CATALOGUE.albums_of_artist(artist)}
     expected = expected_fields(CATALOGUE, "spotify", albums=albums, artists=reached)
     assert_collected(out, CATALOGUE, expected, size=640)
@@ -636,6 +649,7 @@ CONTACT = {"contact": "test@example.org"}
         ({"genres": "rock", "countries": "Jamaica", **CONTACT}, "Jamaica"),
         ({"choose": True, "out": "new"}, "--genres"),
         ({"source": "spotify", "artists": "x"}, "--artists"),
+        ({"source": "spotify", "genres": "all"}, "--genres=all"),
         ({"source": "napster"}, "napster"),
         ({"genres": "rock", "musicbrainz_url": "http://example.org/ws/2"}, "https://"),
         ({"genres": "rock", "coverart_url": "coverart"}, "--coverart_url"),
