@@ -9,117 +9,67 @@ UNDATED = (0, 0)
 
 @dataclass(frozen=True, slots=True)
 class List:
-    """A list of albums, or a part of it, that a source can be asked for.
+    """A list of albums, or a part of it, that a source can be asked for."""
 
-    Attributes:
-      kind: "genre", "artist", "label" or "country"; Spotify also has "albums" and "related".
-      key: a name, or an id at the source.
-      first: the first year of release: `ALL_YEARS[0]` for all, `UNDATED` for unknown ones.
-      last: the last year of release.
-      label: what the list is called in a choice, None if it is read whatever is chosen.
-      id: the row id in the catalogue.
-      next: the offset of the next page.
-    """
-
-    kind: str
-    key: str
-    first: int = ALL_YEARS[0]
+    kind: str  # "genre", "artist", "label" or "country"; Spotify also has "albums" and "related"
+    key: str  # a name, or an id at the source
+    first: int = ALL_YEARS[0]  # years of release, or `ALL_YEARS`, or `UNDATED`
     last: int = ALL_YEARS[1]
-    label: str | None = None
-    id: int = 0
-    next: int = 0
+    label: str | None = None  # what it is called in a choice; None if it is always to be read
+    id: int = 0  # the row id in the catalogue
+    next: int = 0  # the offset of the next page
 
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """An album as a source describes it.
+    """An album as a source describes it; what is unknown is None or empty."""
 
-    Attributes:
-      key: the id at the source, safe as a file name.
-      title: the title, None if unknown.
-      artist: the artist as credited, None if unknown.
-      release_year: the year of the first release, None if unknown.
-      genres: the normalised genres that the source gives for the album itself.
-      types: secondary types in lower case, such as "live"; empty for a studio album.
-      artists: the keys of artists whose genres are the album's, too.
-      lists: the labels of lists other than genres that it is on.
-      url: the cover's URL, None if it follows from the key.
-      has_cover: False if the source says that there is no cover.
-    """
-
-    key: str
+    key: str  # the id at the source, safe as a file name
     title: str | None = None
-    artist: str | None = None
-    release_year: int | None = None
-    genres: tuple[str, ...] = ()
-    types: tuple[str, ...] = ()
-    artists: tuple[str, ...] = ()
-    lists: tuple[str, ...] = ()
-    url: str | None = None
-    has_cover: bool = True
+    artist: str | None = None  # as credited; may join several names
+    release_year: int | None = None  # of the first release
+    genres: tuple[str, ...] = ()  # normalised
+    types: tuple[str, ...] = ()  # secondary types in lower case; none for a studio album
+    artists: tuple[str, ...] = ()  # keys of artists whose genres are the album's, too
+    lists: tuple[str, ...] = ()  # labels of the lists other than genres that it is on
+    url: str | None = None  # of the cover; None if it follows from the key
+    has_cover: bool = True  # False if the source says that there is none
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a source says at once.
-
-    Attributes:
-      albums: albums, new or known.
-      artists: the known genres of artists by key.
-      lists: further lists to read.
-      next: the offset to continue from if the list is not read to its end.
-      total: the length of the list according to the source, None if unknown.
-      found: on the last page: how many different albums the list gave, None if it has no total.
-    """
+    """What a source says at once."""
 
     albums: Sequence[Album] = ()
-    artists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    lists: Sequence[List] = ()
-    next: int = 0
-    total: int | None = None
-    found: int | None = None
+    artists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # genres by key
+    lists: Sequence[List] = ()  # further lists to read
+    next: int = 0  # the offset to continue from if the list is not read to its end
+    total: int | None = None  # the length of the list, according to the source
+    found: int | None = None  # on the last page: how many different albums the list gave
 
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """A cover to fetch.
+    """A cover to fetch."""
 
-    Attributes:
-      album: the album's row id.
-      key: the album's id at the source.
-      url: the cover's URL, None if the key implies it.
-      sha256: the hash of the file that was stored before, None if there was none.
-    """
-
-    album: int
-    key: str
-    url: str | None
-    sha256: bytes | None = None
+    album: int  # the album's row id
+    key: str  # the album's id at the source
+    url: str | None  # None if the key implies it
+    sha256: bytes | None = None  # of the file that was stored before, if any
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A checked cover on disk.
+    """A checked cover on disk."""
 
-    Attributes:
-      file_name: its name in the collection.
-      bytes: its size.
-      width: in pixels.
-      height: in pixels.
-      sha256: the hash of the file.
-      fingerprint: see `data_pipeline.doubles`.
-      picture_url: where it was fetched, None if that was not noted.
-      release: the id of the edition that it is the cover of, None if unknown.
-    """
-
-    file_name: str
+    file_name: str  # in the collection
     bytes: int
-    width: int
+    width: int  # in pixels
     height: int
     sha256: bytes
-    fingerprint: bytes
-    picture_url: str | None = None
-    release: str | None = None
+    fingerprint: bytes  # see `data_pipeline.doubles`
+    picture_url: str | None = None  # where it was fetched
+    release: str | None = None  # the id of the edition that it is the cover of
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dac.errors import UserError
 from dac.files import write_lines, write_text
 from data_pipeline import musicbrainz, spotify
 from data_pipeline.albums import Cover
-from data_pipeline.catalog import open_to_read, read_setting
+from data_pipeline.catalog_file import open_to_read, read_setting
 from data_pipeline.folder import ATTRIBUTION_FILE, METADATA_FILE
 
 URL_COLUMNS = ("url", "album_id", "genres", "release_year", "artist", "title")

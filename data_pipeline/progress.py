@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.catalog import open_to_read
+from data_pipeline.catalog_file import open_to_read
 
 _PLAIN_S = 30.0  # between progress lines if stderr is not a terminal
 _STATUS_S = 600.0  # that --status averages the rate over

@@ -18,7 +18,8 @@ from yarl import URL
 from dac.covers.conditions import MAX_YEAR
 from dac.errors import UserError
 from data_pipeline import cli, dump, musicbrainz, options, spotify, store
-from data_pipeline.catalog import CATALOG_FILE, Catalog, open_to_read
+from data_pipeline.catalog import Catalog
+from data_pipeline.catalog_file import CATALOG_FILE, open_to_read
 from data_pipeline.choice import Choice, choose
 from data_pipeline.collect import LISTERS, Collector, Source
 from data_pipeline.doubles import mark_doubles

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.catalog import CATALOG_FILE
+from data_pipeline.catalog_file import CATALOG_FILE
 from data_pipeline.folder import clean_text, normalize_genre
 from tests.cover_services import Catalogue, Services
 from tests.cover_services.ids import number_of

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from dac.errors import UserError
 from data_pipeline.albums import UNDATED, Album, Failure, List, Page, Stored
-from data_pipeline.catalog import CATALOG_FILE, Catalog
+from data_pipeline.catalog import Catalog
+from data_pipeline.catalog_file import CATALOG_FILE
 from data_pipeline.choice import Choice, choose, count_labels
 from data_pipeline.doubles import mark_doubles
 from data_pipeline.metadata import write_metadata
