@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -204,6 +204,11 @@ class Client:
         for name, seconds in (pauses or {}).items():
             self._host(name).pause(seconds)
         self.requests: dict[str, int] = {}
+        # As for Spotify's tokens, which requests asks for. aiohttp's own way would also read .netrc.
+        self._proxies = {
+            scheme: proxy if "://" in proxy else f"http://{proxy}"
+            for scheme, proxy in getproxies().items()
+        }
 
     async def __aenter__(self) -> "Client":
         self._session = aiohttp.ClientSession(
@@ -211,11 +216,12 @@ class Client:
                 limit=0,
                 limit_per_host=self._connections,
                 ttl_dns_cache=_DNS_CACHE_S,
-                resolver=_Resolver(self._trusted | _proxies()),
+                resolver=_Resolver(
+                    self._trusted | {_parse(url).host or "" for url in self._proxies.values()}
+                ),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent},
-            trust_env=True,  # proxies, as for Spotify's tokens
             timeout=aiohttp.ClientTimeout(
                 total=self._timeout,
                 sock_connect=min(_CONNECT_S, self._timeout),
@@ -300,7 +306,10 @@ class Client:
             self.requests[host.name] = self.requests.get(host.name, 0) + 1
             own = headers if url.origin() == first.origin() else {}
             try:
-                async with self._session.get(url, headers=own, allow_redirects=False) as response:
+                proxy = None if proxy_bypass(url.host or "") else self._proxies.get(url.scheme)
+                async with self._session.get(
+                    url, headers=own, allow_redirects=False, proxy=proxy
+                ) as response:
                     if response.status in _REDIRECTS:
                         try:
                             url = _secure(url.join(URL(response.headers["Location"])))
@@ -490,11 +499,6 @@ def backoff(tries: int) -> float:
 def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_global
-
-
-def _proxies() -> frozenset[str]:
-    """Returns the hosts of the proxies in the environment."""
-    return frozenset(host for url in getproxies().values() if (host := _parse(url).host))
 
 
 class _ForbiddenAddressError(OSError):

@@ -182,13 +182,13 @@ def test_proxy_of_the_environment_is_used(monkeypatch):
     """Also one in a private network; the server itself is not contacted."""
 
     async def run():
-        async with Site(lambda r, n: web.Response(text=f"for {r.host}")) as proxy:
+        async with Site(lambda r, n: web.Response(text=f"for {r.url}")) as proxy:
             monkeypatch.setenv("http_proxy", proxy.url.replace("127.0.0.1", "localhost"))
             monkeypatch.delenv("no_proxy", raising=False)
             async with Client("Test/1", {}, trusted=frozenset({"127.0.0.1"})) as client:
                 return await client.fetch("http://127.0.0.1:9/x", keep, max_bytes=100)
 
-    assert asyncio.run(run()) == b"for 127.0.0.1:9"
+    assert asyncio.run(run()) == b"for http://127.0.0.1:9/x"
 
 
 def test_name_that_resolves_to_a_private_address_is_rejected(monkeypatch):

