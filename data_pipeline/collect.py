@@ -154,7 +154,7 @@ class Collector:
         await self.call(self._catalog.remember, {"learned": source.learned})
         if self.stored:
             await self.call(mark_doubles, self._catalog)
-            await self.call(choose, self._catalog, self._choice)
+        await self.call(choose, self._catalog, self._choice)
         self._checkers.shutdown()
         self._thread.shutdown()
         write_metadata(self._catalog.folder)

@@ -5,6 +5,8 @@ brighter than the next one (N. Krawetz, "Kind of Like That", 2013). It survives 
 compressions.
 """
 
+from array import array
+
 import numpy as np
 from PIL import Image
 
@@ -30,11 +32,12 @@ def fingerprint(picture: Image.Image) -> bytes:
 
 def mark_doubles(catalog: Catalog) -> None:
     """Notes in the catalogue which stored covers are doubles, and of which."""
-    rows = catalog.db.execute(
-        "SELECT id, fingerprint FROM albums WHERE state = 'done' ORDER BY id"
-    ).fetchall()
-    numbers = [number for number, _ in rows]
-    hashes = np.frombuffer(b"".join(found for _, found in rows), np.uint8).reshape(-1, 32)
+    numbers, found = array("q"), bytearray()
+    query = "SELECT id, fingerprint FROM albums WHERE state = 'done' ORDER BY id"
+    for number, bits in catalog.db.execute(query):
+        numbers.append(number)
+        found += bits
+    hashes = np.frombuffer(found, np.uint8).reshape(-1, 32)
     first = first_alike(hashes)
     doubles = [(numbers[j], numbers[i]) for i, j in enumerate(first.tolist()) if i != j]
     with catalog.db as db:

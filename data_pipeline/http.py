@@ -204,7 +204,7 @@ class Client:
         for name, seconds in (pauses or {}).items():
             self._host(name).pause(seconds)
         self.requests: dict[str, int] = {}
-        # As for Spotify's tokens, which requests asks for. aiohttp's own way would also read .netrc.
+        # As for Spotify's tokens. aiohttp's own way to find proxies would also read .netrc.
         self._proxies = {
             scheme: proxy if "://" in proxy else f"http://{proxy}"
             for scheme, proxy in getproxies().items()

@@ -118,7 +118,7 @@ def _names(flag: str, given: str) -> tuple[str, ...]:
     file = Path(given)
     if os.path.isfile(given):  # False, not an error, if the value is too long for a path
         lines = read_lines(file)
-    elif "," not in given and (file.suffix or os.sep in given) and given not in TYPES:
+    elif "," not in given and file.suffix == ".txt":
         raise UserError(f"--{flag}={given}: there is no such file; separate names with commas")
     else:
         lines = given.split(",")

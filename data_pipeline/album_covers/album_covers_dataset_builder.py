@@ -105,8 +105,6 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
         # `tfds.data_source` reads array_record with random access and without TensorFlow.
         super().__init__(file_format=file_format or "array_record", **kwargs)
 
-    builder_config_cls = AlbumCoversConfig
-
     @property
     def _size(self) -> int:
         """Side of the covers in pixels."""
