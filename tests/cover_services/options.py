@@ -25,7 +25,7 @@ class Options:
         partial_tags: whether tag:"metal" also finds "thrash metal".
         new_app: whether Spotify sees a new app, with pages of 10 and no related artists.
         artist_genres: whether Spotify's artists have `genres`; None for only with an old app.
-        last_result: where Spotify's searches end, whatever their total.
+        search_finds: how many artists Spotify's searches find at most; None for all.
         related_status: the status of a new app's request for related artists.
         premium: whether the app's owner has Spotify Premium.
         quota: the number of requests after which Spotify's quota is used up; None for no limit.
@@ -47,7 +47,7 @@ class Options:
     partial_tags: bool = False
     new_app: bool = True
     artist_genres: bool | None = None
-    last_result: int = 1000
+    search_finds: int | None = None
     related_status: int = 404
     premium: bool = True
     quota: int | None = None

@@ -466,8 +466,8 @@ def test_requested_pause_is_respected(out):
     refused = [record for record in log if record.status in (429, 503)]
     assert {record.fault for record in refused} == {*pauses}
     for refusal in refused:
-        # Requests already in flight cannot be held back.
-        start, end = refusal.monotonic + 0.1, refusal.monotonic + pauses[refusal.fault]
+        # Requests already in flight cannot be held back; on a busy machine that takes a while.
+        start, end = refusal.monotonic + 0.5, refusal.monotonic + pauses[refusal.fault]
         during = [r for r in log if r.service == refusal.service and start < r.monotonic < end]
         assert during == []
     assert_collected(out, SMALL, expected_fields(SMALL))
@@ -535,10 +535,10 @@ def test_restrictions_of_a_new_app_are_detected_once(out, status):
 
 
 def test_old_app_finds_related_artists_of_the_genre(out):
-    """The search ends early; artists related to those that it finds lead to the others."""
+    """The search finds few; artists related to those that it finds lead to the others."""
     artists = CATALOGUE.artists_of_genre("rock").tolist()
     assert len(artists) > 5
-    with serve(CATALOGUE, new_app=False, last_result=5) as services:
+    with serve(CATALOGUE, new_app=False, search_finds=5) as services:
         collect(services, "spotify", out=out, genres="rock")
         log = spotify_log(services)
     assert {record.status for record in log} == {200}
