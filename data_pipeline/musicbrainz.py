@@ -189,6 +189,11 @@ class MusicBrainz:
             value = await read_json(answer)
             if not isinstance(value.get(items), list):
                 raise FetchError("malformed_json")
+            # Albums may lack a field, but a genre that lost its name would be refused.
+            if items == "genres" and not all(
+                normalize_genre(g.get("name")) for g in dicts(value[items])
+            ):
+                raise FetchError("malformed_json")
             total = natural(value.get(count)) or 0
             if total < least or (not value[items] and offset < total):
                 raise FetchError("short_answer")
