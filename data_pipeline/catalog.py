@@ -234,10 +234,10 @@ class Catalog:
             ).fetchone()
             if unread != 0:  # None if there are no parts
                 return
-            if found < total and tries == _MAX_READS:
+            if found < total and tries >= _MAX_READS:
                 self._fail("lists", number, Failure("incomplete", False))
                 return
-            if found == total or tries == _MAX_READS:
+            if found == total or tries >= _MAX_READS:
                 self.db.execute("UPDATE lists SET found = ? WHERE id = ?", (found, number))
                 number = parent
                 continue
@@ -363,7 +363,7 @@ class Catalog:
         with self.db:
             for table in ("lists", "albums"):
                 self.db.execute(
-                    f"UPDATE {table} SET state = 'waiting', reason = NULL, retry_at = NULL "
-                    "WHERE state = 'failed' AND coalesce(?, reason) = reason",
+                    f"UPDATE {table} SET state = 'waiting', reason = NULL, retry_at = NULL, "
+                    "tries = 0 WHERE state = 'failed' AND coalesce(?, reason) = reason",
                     (reason,),
                 )
