@@ -16,6 +16,7 @@ from typing import Any
 
 from yarl import URL
 
+from dac.covers.conditions import MIN_YEAR
 from data_pipeline.albums import ALL_YEARS, UNDATED, Album, Cover, List, Page
 from data_pipeline.choice import Choice, list_label
 from data_pipeline.folder import clean_text, normalize_genre, parse_year
@@ -270,7 +271,7 @@ def _split(part: List) -> tuple[List, ...]:
         return ()
     else:
         # The first and the last range reach as far as the part does.
-        low, high = max(first, _SPLITS[1] - 60), min(last, datetime.date.today().year)
+        low, high = max(first, MIN_YEAR), min(last, datetime.date.today().year)
         years = range(low, max(low, high) + 1)
         ranges = [
             (first if year == years[0] else year, last if year == years[-1] else year)

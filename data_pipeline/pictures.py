@@ -38,7 +38,7 @@ _REDUCTION_MARGIN = 2
 
 
 # Larger pictures are converted in strips of this many pixels: with all of it at once, 50 megapixels
-# would take 1 GB.
+# would take up to 700 MB.
 _STRIP_PIXELS = 4_000_000
 
 _SRGB = ImageCms.createProfile("sRGB")
