@@ -3,11 +3,11 @@
 import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from dac.errors import UserError
 from dac.files import write_lines, write_text
@@ -59,15 +59,6 @@ WHERE chosen AND {which} ORDER BY albums.id
 """
 
 
-class HasUrls(Protocol):
-    """A source, as far as it is needed here."""
-
-    name: str
-
-    def cover_urls(self, cover: Cover) -> list[str]:
-        """Returns the URLs of a cover, the best first."""
-
-
 def write_metadata(folder: Path) -> None:
     """Writes `metadata.jsonl` and `ATTRIBUTION.md` from the catalogue, atomically."""
     with closing(open_to_read(folder)) as db:
@@ -80,23 +71,27 @@ def write_metadata(folder: Path) -> None:
     write_text(folder / ATTRIBUTION_FILE, _ATTRIBUTIONS[source])
 
 
-def write_urls(file: Path, folder: Path, source: HasUrls) -> int:
+def write_urls(file: Path, folder: Path, cover_urls: Callable[[Cover], list[str]]) -> int:
     """Writes a row for each chosen cover of a collection, stored or not, atomically.
+
+    Args:
+      file: the file to write, .jsonl or .parquet.
+      folder: the collection's folder.
+      cover_urls: returns the URLs of a cover, the best first.
 
     Returns:
       The number of rows.
 
     Raises:
-      UserError: the file has another ending, pyarrow is missing, or there is no such collection.
+      UserError: the file has another ending, or pyarrow is missing.
     """
-    open_to_read(folder, source.name).close()
     count = 0
 
     def rows() -> Iterator[dict[str, Any]]:
         nonlocal count
         for cover, fields in _read_covers(folder, "albums.reason IS NOT 'no_cover'"):
             count += 1
-            row = {"url": next(iter(source.cover_urls(cover)), "")} | fields
+            row = {"url": next(iter(cover_urls(cover)), "")} | fields
             yield {name: row.get(name) for name in URL_COLUMNS}
 
     if file.suffix == ".jsonl":

@@ -143,7 +143,7 @@ def _offline(catalog: Catalog, urls: tuple[str, str]) -> int:
         print(f"{chosen:,} albums chosen; {summary(catalog.db)['stored']:,} covers of them stored")
     if FLAGS.export_urls is not None:
         source = _source(Client("", {}), urls, ("unused", "unused"), _size(catalog), catalog)
-        rows = write_urls(Path(FLAGS.export_urls), catalog.folder, source)
+        rows = write_urls(Path(FLAGS.export_urls), catalog.folder, source.cover_urls)
         print(f"{FLAGS.export_urls}: {rows:,} covers")
     return 0
 
