@@ -83,6 +83,8 @@ def test_all_faults_together_lose_no_cover(tmp_path, out, source, addresses):
 @pytest.mark.parametrize("source", SIZES)
 @pytest.mark.parametrize("fault", sorted(RECOVERABLE))
 def test_each_fault_alone_loses_no_cover(out, source, fault):
+    if (fault, source) == ("short_count", "spotify"):
+        pytest.skip("only MusicBrainz's searches run out of their time")
     flags, expected = to_collect(SMALL, source)
     with serve(SMALL, faults=[fault], stall_seconds=5, fault_seed=1) as services:
         collect(services, source, out=out, **flags)
