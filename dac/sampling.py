@@ -1,13 +1,11 @@
-"""Draws covers: a run directory, albums and a seed in, pictures out."""
+"""Draws covers: a generator, albums and a seed in, pictures out."""
 
 import dataclasses
 import functools
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import ml_collections
@@ -25,10 +23,7 @@ from dac.covers.conditions import (
 )
 from dac.covers.images import grid
 from dac.errors import UserError
-from dac.run.checkpoint import FOLDER, Checkpoints
-from dac.run.players import Variables, draw_latents, gan_of, init_players, make_players
-from dac.run.schedule import phase_at, phases
-from dac.run.workdir import read_run
+from dac.run.players import Variables, draw_latents, gan_of, make_players
 
 # Covers are drawn in batches of one size, so that a cover does not depend on how many are drawn.
 BATCH_SIZE = 16
@@ -107,7 +102,11 @@ class Run:
         )
 
     def sample(
-        self, albums: Sequence[Album], seed: int, latents: Sequence[int] | None = None
+        self,
+        albums: Sequence[Album],
+        seed: int = 0,
+        latents: Sequence[int] | None = None,
+        truncation: float = 1.0,
     ) -> np.ndarray:
         """Draws a cover for each album.
 
@@ -115,58 +114,84 @@ class Run:
           albums: the albums; fields that the run was not trained on are ignored.
           seed: the seed of the latents.
           latents: which latent of the seed each cover starts from; 0, 1, 2, ... by default.
+          truncation: see `draw`.
 
         Returns:
-          `[len(albums), resolution, resolution, 3]` uint8. A cover depends on its album, the seed
-          and its latent only.
+          `[len(albums), resolution, resolution, 3]` uint8. A cover depends on its album, the seed,
+          its latent and the truncation only.
         """
-        return np.concatenate(list(self.sample_batches(albums, seed, latents)))
+        return np.concatenate(list(self.sample_batches(albums, seed, latents, truncation)))
 
     def sample_batches(
-        self, albums: Sequence[Album], seed: int, latents: Sequence[int] | None = None
+        self,
+        albums: Sequence[Album],
+        seed: int = 0,
+        latents: Sequence[int] | None = None,
+        truncation: float = 1.0,
     ) -> Iterator[np.ndarray]:
-        """Draws the covers that `sample` returns, `BATCH_SIZE` at a time."""
+        """Draws the covers that `sample` returns, at most `BATCH_SIZE` at a time."""
         numbers = range(len(albums)) if latents is None else latents
-        if self.pick > 1:
-            yield from self._pick_batches(albums, seed, numbers)
-            return
         for start in range(0, len(albums), BATCH_SIZE):
-            part = list(albums[start : start + BATCH_SIZE])
-            padding = BATCH_SIZE - len(part)
-            part_numbers = [*numbers[start : start + BATCH_SIZE], *[0] * padding]
-            pictures = _draw(
-                *_networks(self.config),
-                self.variables,
-                fixed_latents(self.config, seed, part_numbers),
-                encode(part + [Album()] * padding, self.config.conditions, len(self.genres)),
-                self.resolution,
-                jnp.float32(self.alpha),
-            )
-            yield np.asarray(pictures)[: len(part)]
+            part = albums[start : start + BATCH_SIZE]
+            first = [int(n) * self.pick for n in numbers[start : start + BATCH_SIZE]]
+            if self.pick == 1:
+                yield self.draw(part, fixed_latents(self.config, seed, first), truncation)
+                continue
+            candidates = (fixed_latents(self.config, seed, range(n, n + self.pick)) for n in first)
+            pairs = zip(part, candidates, strict=True)
+            yield np.concatenate([self.draw([a] * self.pick, z, truncation) for a, z in pairs])
 
-    def _pick_batches(
-        self, albums: Sequence[Album], seed: int, numbers: Sequence[int]
-    ) -> Iterator[np.ndarray]:
-        """Draws the candidates of one cover at a time: the critic may score a batch together."""
-        networks = (gan_of(self.config), *make_players(self.config))
-        batch = []
-        for album, number in zip(albums, numbers, strict=True):
-            first = int(number) * self.pick
-            picture = _draw_best(
-                *networks,
-                self.variables,
-                self.critic,
-                fixed_latents(self.config, seed, range(first, first + self.pick)),
-                encode([album] * self.pick, self.config.conditions, len(self.genres)),
-                self.resolution,
-                jnp.float32(self.alpha),
-            )
-            batch.append(np.asarray(picture))
-            if len(batch) == BATCH_SIZE:
-                yield np.stack(batch)
-                batch = []
-        if batch:
-            yield np.stack(batch)
+    def draw(
+        self,
+        albums: Sequence[Album],
+        latents: np.ndarray | jax.Array,
+        truncation: float | Sequence[float] = 1.0,
+    ) -> np.ndarray:
+        """Draws covers from latents of one's own.
+
+        Args:
+          albums: the albums.
+          latents: `[len(albums), Z]` float32. If the run picks, they are the candidates of one
+            cover.
+          truncation: how far latents reach from their mean, in [0, 1]: of all, or of each. Less
+            gives more typical covers that differ less; with 0 an album has one cover. See
+            `docs/making.md`.
+
+        Returns:
+          `[len(albums), resolution, resolution, 3]` uint8; `[1, ...]` if the run picks.
+        """
+        scales = np.broadcast_to(np.asarray(truncation, np.float32), len(albums))
+        if self.pick > 1:
+            return np.asarray(self._draw_best(albums, latents, scales))[None]
+        parts = (slice(i, i + BATCH_SIZE) for i in range(0, len(albums), BATCH_SIZE))
+        return np.concatenate([self._draw_batch(albums[p], latents[p], scales[p]) for p in parts])
+
+    def _draw_batch(self, albums, latents, scales):
+        """Draws at most `BATCH_SIZE` covers, in a batch that is filled up to that size."""
+        padding = BATCH_SIZE - len(albums)
+        pictures = _draw(
+            *_networks(self.config),
+            self.variables,
+            jnp.pad(latents, ((0, padding), (0, 0))),
+            encode([*albums, *[Album()] * padding], self.config.conditions, len(self.genres)),
+            np.pad(scales, (0, padding)),
+            self.resolution,
+            jnp.float32(self.alpha),
+        )
+        return np.asarray(pictures)[: len(albums)]
+
+    def _draw_best(self, albums, latents, scales):
+        return _draw_best(
+            gan_of(self.config),
+            *make_players(self.config),
+            self.variables,
+            self.critic,
+            latents,
+            encode(albums, self.config.conditions, len(self.genres)),
+            scales,
+            self.resolution,
+            jnp.float32(self.alpha),
+        )
 
     def _year(self, text: str, warn: Callable[[str], None]) -> int:
         if not (re.fullmatch(r"\s*\d{4}\s*", text) and MIN_YEAR <= int(text) <= MAX_YEAR):
@@ -176,114 +201,6 @@ class Run:
         if year != int(text):
             warn(f"this run was trained on covers from {first} to {last}; using {year}")
         return year
-
-
-@flax.struct.dataclass
-class _Sampled:
-    """The part of a `GanState` that covers are drawn from; it has the names of that."""
-
-    images_seen: jax.Array
-    generator_ema: dict
-    generator_stats: dict
-
-
-@flax.struct.dataclass
-class _Judged(_Sampled):
-    """The same with the critic."""
-
-    critic: dict
-    critic_stats: dict
-
-
-def load_run(
-    workdir: str | Path,
-    warn: Callable[[str], None] = warnings.warn,
-    checkpoint: str | int = "latest",
-    pick: int = 1,
-) -> Run:
-    """Loads a checkpoint of a run directory.
-
-    Args:
-      workdir: the run directory.
-      warn: receives a line for each checkpoint that is damaged.
-      checkpoint: `latest`, `best` (see `config.eval_figure`), or the images seen at one that was
-        kept.
-      pick: number of candidates for each cover; see `Run`.
-
-    Raises:
-      UserError: the directory holds no run, or no such checkpoint, or the critic can't score so
-        many candidates.
-    """
-    workdir = Path(workdir)
-    config, dataset = read_run(workdir)
-    try:
-        genres = tuple(dataset["genres"])
-        years = None if dataset["years"] is None else tuple(dataset["years"])
-        schedule = phases(config)
-        shapes, critic_shapes = jax.eval_shape(lambda: init_players(config, len(genres)))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"the run {workdir} is of another version of this program ({error!r:.80}); train again"
-        ) from error
-    group = gan_of(config).critic_group or 1
-    if pick > group and pick % group:
-        raise UserError(
-            f"the critic of {config.gan!r} scores {group} covers together, so it can't pick from "
-            f"{pick}: use {pick // group * group} or {pick // group * group + group}"
-        )
-    no_checkpoint = UserError(f"the run {workdir} has no checkpoint yet; train it for longer")
-    if not (workdir / FOLDER).is_dir():
-        raise no_checkpoint
-    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    part = {
-        "images_seen": jax.ShapeDtypeStruct((), jnp.int32),
-        "generator_ema": shapes["params"],
-        "generator_stats": shapes.get("batch_stats", {}),
-    }
-    if pick > 1:
-        part |= {
-            "critic": critic_shapes["params"],
-            "critic_stats": critic_shapes.get("batch_stats", {}),
-        }
-    template = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
-        (_Judged if pick > 1 else _Sampled)(**part),
-    )
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        restored = checkpoints.restore(template, warn, _images_seen(checkpoints, checkpoint))
-    if restored is None:
-        raise no_checkpoint
-    state, _ = restored
-    images_seen = int(state.images_seen)
-    phase = phase_at(schedule, max(images_seen - 1, 0))
-    return Run(
-        config=config,
-        genres=genres,
-        years=years,
-        variables={"params": state.generator_ema, "batch_stats": state.generator_stats},
-        images_seen=images_seen,
-        resolution=phase.resolution,
-        alpha=phase.alpha(images_seen),
-        pick=pick,
-        critic={"params": state.critic, "batch_stats": state.critic_stats} if pick > 1 else None,
-    )
-
-
-def _images_seen(checkpoints: Checkpoints, asked: str | int) -> int | None:
-    """Returns which checkpoint is asked for; None for the newest that is whole."""
-    if asked == "latest":
-        return None
-    if asked == "best":
-        best = checkpoints.best()
-        if best is None:
-            raise UserError(
-                f"no checkpoint in {checkpoints.folder} was measured; train with "
-                "--config.eval_every_kimg, or use another checkpoint"
-            )
-        return best
-    if not str(asked).isdecimal():
-        raise UserError(f"the checkpoint must be latest, best or a number, not {asked!r:.40}")
-    return int(asked)
 
 
 def sample_grid(run: Run, genre_counts: Sequence[int]) -> Image.Image:
@@ -325,9 +242,13 @@ def _grid_rows(run: Run, genre_counts: Sequence[int]) -> tuple[list[Album], list
 def fixed_latents(
     config: ml_collections.ConfigDict, seed: int, numbers: Sequence[int]
 ) -> jax.Array:
-    """Returns some latents of the endless sequence of a seed, `[len(numbers), Z]` float32."""
+    """Returns some latents of the endless sequence of a seed, `[len(numbers), Z]` float32.
+
+    Numbers count modulo 2^32.
+    """
     key = jax.random.key(seed)
-    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.asarray(numbers, jnp.uint32))
+    wrapped = np.asarray(numbers, np.int64).astype(np.uint32)
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(wrapped)
     return draw_latents(config, keys)
 
 
@@ -347,6 +268,7 @@ def lower_draw(
         variables,
         jax.ShapeDtypeStruct((BATCH_SIZE, config.latent_size), jnp.float32),
         encode([Album()] * BATCH_SIZE, config.conditions, num_genres),
+        jax.ShapeDtypeStruct((BATCH_SIZE,), jnp.float32),
         resolution,
         jnp.float32(1.0),
     )
@@ -363,17 +285,31 @@ def _networks(config):
 
 
 @functools.partial(jax.jit, static_argnames=("gan", "generator", "resolution"))
-def _draw(gan, generator, variables, latents, conditions, resolution, alpha):
-    pictures = generator.apply(variables, latents, conditions, *gan.stage(resolution, alpha))
+def _draw(gan, generator, variables, latents, conditions, truncation, resolution, alpha):
+    stage = gan.stage(resolution, alpha)
+    pictures = generator.apply(
+        variables, latents, conditions, *stage, truncation=truncation[:, None]
+    )
     return to_uint8(pictures)
 
 
 @functools.partial(jax.jit, static_argnames=("gan", "generator", "critic", "resolution"))
 def _draw_best(
-    gan, generator, critic, variables, critic_variables, latents, conditions, resolution, alpha
+    gan,
+    generator,
+    critic,
+    variables,
+    critic_variables,
+    latents,
+    conditions,
+    truncation,
+    resolution,
+    alpha,
 ):
     stage = gan.stage(resolution, alpha)
-    pictures = generator.apply(variables, latents, conditions, *stage)
+    pictures = generator.apply(
+        variables, latents, conditions, *stage, truncation=truncation[:, None]
+    )
     scores = critic.apply(critic_variables, pictures, conditions, *stage)
     return to_uint8(pictures[jnp.argmax(scores)])
 

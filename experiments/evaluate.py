@@ -14,18 +14,17 @@ from types import ModuleType
 import numpy as np
 from absl import flags
 
-from dac import sampling
+from dac import models, sampling
 from dac.covers.dataset import HELD_OUT, TRAINING, CoverDataset
 from dac.errors import UserError
 from dac.files import write_bytes, write_text
 from dac.metrics.evaluate import Evaluation, evaluate
 from dac.metrics.features.extractor import NETWORKS, load_extractor
-from dac.run.workdir import dataset_of_run, read_run
+from dac.run.workdir import REPORT_FILE, dataset_of_run, read_run
 from experiments import cli, data
 from experiments.report import comparison, tables
 
 FLAGS = flags.FLAGS
-REPORT_FILE = "evaluation.json"
 COMPARISON = "comparison.html"
 
 
@@ -61,7 +60,7 @@ def main(names: Sequence[str]) -> None:
         raise UserError(f"--export_features={FLAGS.export_features} must end in .npz")
     page = import_page()
     workdir = Path(FLAGS.workdir)
-    run = sampling.load_run(
+    run = models.load_run(
         workdir, lambda text: say(f"warning: {text}"), FLAGS.checkpoint, FLAGS.pick
     )
     path = data.open_dataset(run.config.dataset, run.config.resolution, dataset_of_run(workdir))

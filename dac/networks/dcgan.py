@@ -37,7 +37,9 @@ class Generator(nn.Module):
     condition_scale: float = 1.0
 
     @nn.compact
-    def __call__(self, latents: jax.Array, conditions: Conditions) -> jax.Array:
+    def __call__(
+        self, latents: jax.Array, conditions: Conditions, truncation: jax.Array | float = 1.0
+    ) -> jax.Array:
         """Generates pictures in [-1, 1]."""
 
         def conv_up(features, name):
@@ -48,7 +50,7 @@ class Generator(nn.Module):
             return nn.relu(layers.batch_norm(x, name, _scales))
 
         maps = feature_maps(BASE_RESOLUTION, self.fmap_base, self.fmap_max)
-        x = join_conditions(latents, conditions, self.condition_scale)
+        x = join_conditions(truncation * latents, conditions, self.condition_scale)
         x = nn.Dense(16 * maps, use_bias=False, kernel_init=WEIGHTS, name="dense_4x4")(x)
         # Statistics over the batch only, so each position has its own: official code, gen.
         x = activate(x, "norm_4x4").reshape(-1, BASE_RESOLUTION, BASE_RESOLUTION, maps)

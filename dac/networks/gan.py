@@ -23,6 +23,9 @@ class Gan:
         generator(latents, conditions, *stage)  # [B, Z] -> [B, R, R, 3] float32
         critic(images, conditions, *stage)      # [B, R, R, 3] -> [B] float32, higher for real
 
+    The generator takes a keyword `truncation`, 1 by default: what its latents, normalised where it
+    normalises them, are multiplied by before the conditions join them; `[B, 1]` or a number.
+
     Real pictures are in [-1, 1], and so are generated ones by training; clip them before saving.
     `conditions` is what `ConditionEmbedding` takes, empty for an unconditional network. `stage` is
     what the method of that name returns. A network with batch norm normalises by the batch where

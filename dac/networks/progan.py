@@ -94,10 +94,15 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(
-        self, latents: jax.Array, conditions: Conditions, resolution: int, alpha: jax.Array | float
+        self,
+        latents: jax.Array,
+        conditions: Conditions,
+        resolution: int,
+        alpha: jax.Array | float,
+        truncation: jax.Array | float = 1.0,
     ) -> jax.Array:
         """Generates pictures; the output is linear."""
-        x = join_conditions(pixel_norm(latents), conditions, self.condition_scale)
+        x = join_conditions(truncation * pixel_norm(latents), conditions, self.condition_scale)
         maps = feature_maps(BASE_RESOLUTION, self.fmap_base, self.fmap_max)
         x = pixel_norm(leaky_relu(LatentsTo4x4(maps, name="dense_4x4")(x)))
         x = EqualizedConv(maps, dtype=self.dtype, name="conv_4x4")(x)

@@ -81,14 +81,16 @@ class Generator(nn.Module):
     condition_scale: float = 1.0
 
     @nn.compact
-    def __call__(self, latents: jax.Array, conditions: Conditions) -> jax.Array:
+    def __call__(
+        self, latents: jax.Array, conditions: Conditions, truncation: jax.Array | float = 1.0
+    ) -> jax.Array:
         """Generates pictures in [-1, 1]."""
 
         def width(r):
             return feature_maps(r, self.fmap_base, self.fmap_max)
 
         maps = width(BASE_RESOLUTION)
-        x = join_conditions(latents, conditions, self.condition_scale)
+        x = join_conditions(truncation * latents, conditions, self.condition_scale)
         x = nn.Dense(16 * maps, kernel_init=GLOROT, name="dense_4x4")(x)
         x = x.reshape(-1, BASE_RESOLUTION, BASE_RESOLUTION, maps)
         for r in resolutions(self.resolution)[1:]:

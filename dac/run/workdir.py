@@ -13,6 +13,7 @@ from dac.files import write_text
 
 RUN_FILE = "run.json"
 FIGURES_FILE = "evaluations.jsonl"  # what was measured in training
+REPORT_FILE = "evaluation.json"  # what `experiments.evaluate` measured
 
 
 def claim_workdir(

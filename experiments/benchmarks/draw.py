@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from dac import sampling
+from dac import models
 from dac.covers.conditions import Album
 from dac.run.checkpoint import Checkpoints
 from dac.run.schedule import phases
@@ -52,7 +52,7 @@ def measure(
             say(f"making {COVERS} covers by the command, {kind} ...")
             starts.append(fresh.run_to_end("sample", flags, cache))
         say("making covers from Python ...")
-        run = sampling.load_run(workdir)
+        run = models.load_run(workdir)
 
         def work(turns):
             for _ in run.sample_batches([Album()] * COVERS * turns, seed=0):

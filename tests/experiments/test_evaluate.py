@@ -112,7 +112,9 @@ def test_a_run_is_measured_by_the_command(measured, datasets):
     quality = report["quality"]["training"]
     assert f"{quality['fd_efficientnet_lite0']:.1f}" in printed
     assert "fid" not in quality
-    assert quality["coverage"] < 0.2  # an untrained generator
+    floor = report["quality"]["real_halves"]
+    assert quality["recall"] == 0 < floor["recall"]  # an untrained generator
+    assert quality["kd_efficientnet_lite0"] > 0.1 > floor["kd_efficientnet_lite0"]
     for subject in ("quality", *FIELDS, "diversity", "copies"):
         assert re.search(rf"^{subject}: ", printed, re.MULTILINE)
     assert not report["conditions"]["genres"]["generated"]["shown"]

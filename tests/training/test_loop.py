@@ -17,9 +17,9 @@ from PIL import Image
 from dac.covers.conditions import Album
 from dac.covers.dataset import CoverDataset, find_dataset
 from dac.errors import UserError
+from dac.models import load_run
 from dac.run.checkpoint import Checkpoints, all_finite
 from dac.run.workdir import claim_workdir, write_run
-from dac.sampling import load_run
 from dac.training import loop, monitor, progress
 from dac.training.checks import check_config
 from dac.training.monitor import TIMING
