@@ -68,6 +68,7 @@ class Stored:
     height: int
     sha256: bytes
     fingerprint: bytes  # see `data_pipeline.doubles`
+    found_from: float | None = None  # of a file that was on disk already: since when, in Unix time
     picture_url: str | None = None  # where it was fetched
     release: str | None = None  # the id of the edition that it is the cover of
 

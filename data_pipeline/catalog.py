@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,16 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
   state = CASE WHEN {_FOUND} THEN 'waiting' ELSE state END,
   reason = CASE WHEN {_FOUND} THEN NULL ELSE reason END,
   url = coalesce(excluded.url, url)
+"""
+
+_STORE = """
+UPDATE albums SET state = 'done', reason = NULL, failed_at = NULL, retry_at = NULL,
+  file_name = :file_name, bytes = :bytes, width = :width, height = :height, sha256 = :sha256,
+  fingerprint = :fingerprint,
+  release = iif(:found_from IS NULL, :release, release),
+  picture_url = iif(:found_from IS NULL, :picture_url, picture_url),
+  stored_at = iif(:found_from IS NULL, :now, coalesce(stored_at, :found_from))
+WHERE id = :album AND state <> 'removed'
 """
 
 
@@ -153,7 +164,8 @@ class Catalog:
             "SELECT kind, key, first, last, label, id, next FROM lists "
             f"WHERE state IN ('waiting', 'failed') AND {READY} "
             "AND (label IS NULL OR label IN (SELECT value FROM json_each(:labels))) "
-            "AND first <= :last AND last >= :first "
+            # Releases can be of any year after that of the album.
+            "AND (kind IN ('label', 'country') OR (first <= :last AND last >= :first)) "
             "AND id NOT IN (SELECT value FROM json_each(:busy)) "
             f"ORDER BY {'random()' if at_random else 'id'} LIMIT 1",
             {
@@ -289,24 +301,8 @@ class Catalog:
                 if isinstance(result, Failure):
                     self._fail("albums", cover.album, result)
                     continue
-                self.db.execute(
-                    "UPDATE albums SET state = 'done', reason = NULL, failed_at = NULL, "
-                    "retry_at = NULL, file_name = ?, bytes = ?, width = ?, height = ?, sha256 = ?, "
-                    "fingerprint = ?, release = ?, picture_url = ?, stored_at = ? "
-                    "WHERE id = ? AND state <> 'removed'",
-                    (
-                        result.file_name,
-                        result.bytes,
-                        result.width,
-                        result.height,
-                        result.sha256,
-                        result.fingerprint,
-                        result.release,
-                        result.picture_url,
-                        now,
-                        cover.album,
-                    ),
-                )
+                # Nothing is known of a file that was found on disk, but it may have been before.
+                self.db.execute(_STORE, asdict(result) | {"now": now, "album": cover.album})
 
     def stored_files(self) -> Iterator[tuple[int, str, int]]:
         """Yields the row id, file name and size in bytes of each stored cover."""
@@ -347,7 +343,9 @@ class Catalog:
     # Failures -----------------------------------------------------------------------------------
 
     def retry_failed(self, reason: str | None) -> None:
-        """Puts back all failed jobs, or those with one reason.
+        """Puts back failed jobs with one reason, or all that may be had after all.
+
+        Without a reason, covers that do not exist and files that were deleted are left alone.
 
         Raises:
           UserError: no failed job has that reason.
@@ -364,6 +362,7 @@ class Catalog:
             for table in ("lists", "albums"):
                 self.db.execute(
                     f"UPDATE {table} SET state = 'waiting', reason = NULL, retry_at = NULL, "
-                    "tries = 0 WHERE state = 'failed' AND coalesce(?, reason) = reason",
+                    "tries = 0 WHERE state = 'failed' "
+                    "AND iif(?1 IS NULL, reason NOT IN ('no_cover', 'lost'), reason = ?1)",
                     (reason,),
                 )

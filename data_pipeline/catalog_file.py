@@ -76,7 +76,7 @@ CREATE TABLE albums (
   height INTEGER,
   sha256 BLOB,
   fingerprint BLOB,
-  double_of INTEGER,  -- an earlier album with nearly the same cover
+  cluster INTEGER,  -- the first of the albums with nearly the same cover, if there are others
   release TEXT,  -- the edition that the cover is of
   picture_url TEXT,
   stored_at REAL

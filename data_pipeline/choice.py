@@ -68,22 +68,32 @@ def list_label(kind: str, key: str) -> str:
 # Failed covers are left to the next run, unless their next try is due. Keys are random, so their
 # order is a fair draw; covers that are stored come first, so that a choice hardly changes.
 _WANTED = f"""
-  SELECT DISTINCT id, key, label, state <> 'done' AS missing
+  SELECT DISTINCT id, key, label, state <> 'done' AS missing, cluster
   FROM labels JOIN albums ON albums.id = labels.album
   WHERE label IN (SELECT value FROM json_each(:labels))
     AND (state = 'done' OR {READY})
     AND coalesce(release_year, 0) BETWEEN :first AND :last
-    AND (:doubles OR double_of IS NULL)
     AND (:types = '[]' OR NOT EXISTS (
       SELECT value FROM json_each(iif(albums.types = '[]', '["studio"]', albums.types))
       EXCEPT SELECT value FROM json_each(:types)))
 """
-_CHOSEN = f"""
+# Of nearly identical covers, the first of those that are wanted: the first of all may not be.
+_WITHOUT_DOUBLES = f"""
+  WITH wanted AS ({_WANTED})
+  SELECT * FROM wanted WHERE cluster IS NULL OR id IN (SELECT id FROM (
+    SELECT id, row_number() OVER (PARTITION BY cluster ORDER BY missing, id) AS place
+    FROM wanted WHERE cluster IS NOT NULL) WHERE place = 1)
+"""
+_CHOSEN = """
   SELECT id FROM (
     SELECT id, key, row_number() OVER (PARTITION BY label ORDER BY missing, key) AS place
-    FROM ({_WANTED})
+    FROM ({wanted})
   ) WHERE place <= :per_genre GROUP BY id ORDER BY min(place), key LIMIT :limit
 """
+
+
+def _wanted(choice: Choice) -> str:
+    return _WANTED if choice.doubles else _WITHOUT_DOUBLES
 
 
 def _values(choice: Choice) -> dict[str, object]:
@@ -94,17 +104,17 @@ def _values(choice: Choice) -> dict[str, object]:
         "types": json.dumps(choice.types),
         "first": first,
         "last": last,
-        "doubles": choice.doubles,
     }
 
 
 def choose(catalog: Catalog, choice: Choice) -> int:
     """Marks the chosen albums in the catalogue; returns their number."""
     limits = {"per_genre": choice.per_genre or 1 << 60, "limit": choice.limit or -1}
-    query = _CHOSEN if choice.per_genre or choice.limit else f"SELECT DISTINCT id FROM ({_WANTED})"
+    query = _CHOSEN if choice.per_genre or choice.limit else "SELECT DISTINCT id FROM ({wanted})"
     with catalog.db as db:
         db.execute("CREATE TEMP TABLE IF NOT EXISTS picks (id INTEGER PRIMARY KEY)")
         db.execute("DELETE FROM picks")
+        query = query.format(wanted=_wanted(choice))
         db.execute(f"INSERT INTO picks {query}", _values(choice) | limits)
         db.execute("UPDATE albums SET chosen = NOT chosen WHERE chosen <> (id IN picks)")
         return db.execute("SELECT count(*) FROM picks").fetchone()[0]
@@ -113,6 +123,6 @@ def choose(catalog: Catalog, choice: Choice) -> int:
 def count_labels(catalog: Catalog, choice: Choice) -> Counter[str]:
     """Returns how many albums could be chosen for each wanted label."""
     rows = catalog.db.execute(
-        f"SELECT label, count(*) FROM ({_WANTED}) GROUP BY label", _values(choice)
+        f"SELECT label, count(*) FROM ({_wanted(choice)}) GROUP BY label", _values(choice)
     )
     return Counter(dict(rows.fetchall()))

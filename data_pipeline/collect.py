@@ -81,9 +81,11 @@ class Collector:
         self._progress = progress
         # SQLite has its own thread, so that a slow disk or a lock does not block requests.
         self._thread = ThreadPoolExecutor(1, "catalog")
+        self._writer = ThreadPoolExecutor(1, "metadata")  # one at a time writes metadata.jsonl
         self._checkers = ThreadPoolExecutor(count_cores(), "checker")  # decode the pictures
         self._covers: asyncio.Queue[Cover] = asyncio.Queue(2 * concurrency)
         self._results: asyncio.Queue[tuple[Cover, Stored | Failure]] = asyncio.Queue(BATCH)
+        self._storing: set[asyncio.Task[None]] = set()
 
     async def call(self, function: Callable[..., _T], *args: Any) -> _T:
         """Runs a catalogue function in its thread; it finishes even if the caller is cancelled."""
@@ -137,6 +139,8 @@ class Collector:
         goal = min(most, fair) if choice.limit else most
         while True:
             listed = await self._list(source, goal)
+            if not choice.doubles:  # so that others are chosen in their place
+                await self.call(mark_doubles, self._catalog)
             chosen = await self.call(choose, self._catalog, choice)
             fetched = await self._fetch(client, source)
             if not fetched and chosen == choice.limit > 0:
@@ -148,16 +152,21 @@ class Collector:
 
     async def _end(self, source: Source) -> None:
         """Saves pending results and the state of the run."""
-        left = [self._results.get_nowait() for _ in range(self._results.qsize())]
-        await self.call(self._catalog.store_covers, left)
-        self.stored += sum(isinstance(result, Stored) for _, result in left)
+        while True:
+            left = [self._results.get_nowait() for _ in range(self._results.qsize())]
+            await self.call(self._catalog.store_covers, left)
+            self.stored += sum(isinstance(result, Stored) for _, result in left)
+            if not self._storing and self._results.empty():
+                break
+            if self._storing:
+                await asyncio.wait(self._storing, return_when=asyncio.FIRST_COMPLETED)
         await self.call(self._catalog.remember, {"learned": source.learned})
-        if self.stored:
-            await self.call(mark_doubles, self._catalog)
+        await self.call(mark_doubles, self._catalog)
         await self.call(choose, self._catalog, self._choice)
         self._checkers.shutdown()
         self._thread.shutdown()
-        write_metadata(self._catalog.folder)
+        await self._write_metadata()
+        self._writer.shutdown()
         self._progress.show("", force=True)
 
     # List -----------------------------------------------------------------------------------------
@@ -271,22 +280,32 @@ class Collector:
         folder = self._catalog.folder
         while True:
             cover = await self._covers.get()
-            result: Stored | Failure | None
-            result = await loop.run_in_executor(self._checkers, store.find, folder, cover)
-            if result is None:
-                try:
-                    result = await self._fetch_cover(client, source, cover)
-                except FetchError as error:
-                    result = Failure(error.reason, error.retry)
-            await self._results.put((cover, result))
+            found = await loop.run_in_executor(self._checkers, store.find, folder, cover)
+            if found is not None:
+                await self._results.put((cover, found))
+                continue
+            try:
+                await self._fetch_cover(client, source, cover)
+            except FetchError as error:
+                await self._results.put((cover, Failure(error.reason, error.retry)))
 
-    async def _fetch_cover(self, client: Client, source: Source, cover: Cover) -> Stored:
-        """Fetches the best of a cover's sizes that there is."""
+    async def _fetch_cover(self, client: Client, source: Source, cover: Cover) -> None:
+        """Fetches and stores the best of a cover's sizes that there is."""
         urls = source.cover_urls(cover)
         if not urls:
             raise FetchError("no_cover", retry=False)
 
-        async def read(answer: Answer) -> Stored:
+        async def keep(answer: Answer) -> None:
+            loop = asyncio.get_running_loop()
+            folder = self._catalog.folder
+            stored = await loop.run_in_executor(
+                self._checkers, store.store, folder, cover.key, answer
+            )
+            picture = answer.urls[1] if len(answer.urls) > 1 else answer.urls[0]
+            stored = replace(stored, picture_url=picture, release=source.release_of(answer.urls))
+            await self._results.put((cover, stored))
+
+        async def read(answer: Answer) -> None:
             if answer.status in _GONE:
                 # The service itself knows whether there is a cover; a server behind it may just
                 # not have the file.
@@ -294,13 +313,11 @@ class Collector:
                 raise FetchError("file_not_found" if behind else "no_cover", retry=False)
             if answer.status >= 400:
                 raise FetchError(f"http_{answer.status}", retry=False)
-            loop = asyncio.get_running_loop()
-            folder = self._catalog.folder
-            stored = await loop.run_in_executor(
-                self._checkers, store.store, folder, cover.key, answer
-            )
-            picture = answer.urls[1] if len(answer.urls) > 1 else answer.urls[0]
-            return replace(stored, picture_url=picture, release=source.release_of(answer.urls))
+            # Whatever ends the run, a file that is written is recorded with where it is from.
+            task = asyncio.create_task(keep(answer))
+            self._storing.add(task)
+            task.add_done_callback(self._storing.discard)
+            await asyncio.shield(task)
 
         for url in urls:
             try:
@@ -312,13 +329,16 @@ class Collector:
 
     # Periodic tasks -------------------------------------------------------------------------------
 
-    async def _keep_metadata(self) -> None:
+    async def _write_metadata(self) -> None:
         loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._writer, write_metadata, self._catalog.folder)
+
+    async def _keep_metadata(self) -> None:
         took = 0.0
         while True:
             await asyncio.sleep(max(_METADATA_S, _METADATA_SHARE * took))
             start = time.monotonic()
-            await loop.run_in_executor(None, write_metadata, self._catalog.folder)
+            await self._write_metadata()
             took = time.monotonic() - start
 
     async def _show(self, line: Callable[[], str]) -> None:

@@ -31,7 +31,7 @@ def fingerprint(picture: Image.Image) -> bytes:
 
 
 def mark_doubles(catalog: Catalog) -> None:
-    """Notes in the catalogue which stored covers are doubles, and of which."""
+    """Notes in the catalogue which stored covers are nearly the same."""
     numbers, found = array("q"), bytearray()
     query = "SELECT id, fingerprint FROM albums WHERE state = 'done' ORDER BY id"
     for number, bits in catalog.db.execute(query):
@@ -40,9 +40,10 @@ def mark_doubles(catalog: Catalog) -> None:
     hashes = np.frombuffer(found, np.uint8).reshape(-1, 32)
     first = first_alike(hashes)
     doubles = [(numbers[j], numbers[i]) for i, j in enumerate(first.tolist()) if i != j]
+    firsts = [(number, number) for number in {number for number, _ in doubles}]
     with catalog.db as db:
-        db.execute("UPDATE albums SET double_of = NULL WHERE double_of IS NOT NULL")
-        db.executemany("UPDATE albums SET double_of = ? WHERE id = ?", doubles)
+        db.execute("UPDATE albums SET cluster = NULL WHERE cluster IS NOT NULL")
+        db.executemany("UPDATE albums SET cluster = ? WHERE id = ?", doubles + firsts)
 
 
 def first_alike(hashes: np.ndarray) -> np.ndarray:

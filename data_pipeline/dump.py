@@ -107,14 +107,15 @@ def _albums(file: Path, artists: dict[str | None, str], names: set[str]) -> Iter
         if not isinstance(item, dict) or item.get("primary-type") != "Album":
             continue
         genres = {normalize_genre(genre.get("name")) for genre in dicts(item.get("genres"))}
-        names |= {name for name in genres if name is not None}
+        genres.discard(None)
+        names |= genres
         lists = ()
         if artists:
             credited = [part.get("artist") for part in dicts(item.get("artist-credit"))]
             told = {artist.get(name) for artist in dicts(credited) for name in ("id", "name")}
             lists = tuple({artists[name] for name in map(normalize_genre, told) if name in artists})
         if (genres or lists) and (
-            album := parse_album(item | {"tags": item.get("genres")}, frozenset(names), lists)
+            album := parse_album(item | {"tags": item.get("genres")}, frozenset(genres), lists)
         ):
             yield album
 
@@ -146,8 +147,15 @@ def _drop_albums_without_cover(catalog: Catalog, folder: Path, progress: Progres
                 "JOIN release_group ON release_group.id = CAST(release.other AS INTEGER)"
             )
             db.execute(
-                "UPDATE albums SET state = 'failed', reason = 'no_cover' "
-                "WHERE state = 'waiting' AND key NOT IN (SELECT key FROM covered)"
+                "UPDATE albums SET state = 'waiting', reason = NULL, retry_at = NULL, tries = 0 "
+                "WHERE state = 'failed' AND reason = 'no_cover' "
+                "AND key IN (SELECT key FROM covered)"
+            )
+            # Albums that a search has listed may be newer than the dump.
+            db.execute(
+                "UPDATE albums SET state = 'failed', reason = 'no_cover' WHERE state = 'waiting' "
+                "AND key IN (SELECT other FROM release_group) "
+                "AND key NOT IN (SELECT key FROM covered)"
             )
     except Exception as error:
         raise ValueError(f"a table is missing: {error}") from error

@@ -21,6 +21,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from dac.errors import UserError
+
 _T = TypeVar("_T")
 
 MAX_REDIRECTS = 5
@@ -205,10 +207,8 @@ class Client:
             self._host(name).pause(seconds)
         self.requests: dict[str, int] = {}
         # As for Spotify's tokens. aiohttp's own way to find proxies would also read .netrc.
-        self._proxies = {
-            scheme: proxy if "://" in proxy else f"http://{proxy}"
-            for scheme, proxy in getproxies().items()
-        }
+        self._proxies = _proxies()
+        self._proxy_hosts = {url.host for url in self._proxies.values()} - trusted
 
     async def __aenter__(self) -> "Client":
         self._session = aiohttp.ClientSession(
@@ -216,9 +216,7 @@ class Client:
                 limit=0,
                 limit_per_host=self._connections,
                 ttl_dns_cache=_DNS_CACHE_S,
-                resolver=_Resolver(
-                    self._trusted | {_parse(url).host or "" for url in self._proxies.values()}
-                ),
+                resolver=_Resolver(self._trusted | self._proxy_hosts),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent},
@@ -346,7 +344,9 @@ class Client:
                 # as 2130706433 and 127.1, may pass for names.
                 private = name.replace(".", "").isdigit()
             secure = url.scheme == "https" or (url.scheme == "http" and is_loopback(name))
-            if not name or not secure or url.user or (private and name not in self._trusted):
+            private = private and name not in self._trusted
+            # A proxy may be in a private network, but is no page to fetch.
+            if not name or not secure or url.user or private or name in self._proxy_hosts:
                 raise FetchError("forbidden_address")
             self._origins[origin] = self._host(url.host_port_subcomponent)
         return self._origins[origin]
@@ -468,6 +468,31 @@ def _secure(url: URL) -> URL:
     """Returns the https form of an http URL, unless it is of this machine."""
     insecure = url.scheme == "http" and not is_loopback(url.host or "")
     return url.with_scheme("https") if insecure and url.port in (None, 80) else url
+
+
+def _proxies() -> dict[str, URL]:
+    """Returns the proxies of the environment by the scheme of the requests.
+
+    Raises:
+      UserError: one is no URL of an HTTP proxy.
+    """
+    found = getproxies()
+    proxies = {}
+    for scheme in ("http", "https"):
+        if not (given := found.get(scheme) or found.get("all")):
+            continue
+        try:
+            url = URL(given if "://" in given else f"http://{given}")
+            usable = url.scheme in ("http", "https") and url.host and url.port
+        except ValueError:
+            usable = False
+        if not usable:  # it is not shown, as it may contain a password
+            raise UserError(
+                f"the proxy in {scheme}_proxy or all_proxy must be like http://host:port; correct "
+                "the variable, or unset it"
+            )
+        proxies[scheme] = url
+    return proxies
 
 
 def _parse(url: str) -> URL:

@@ -45,16 +45,18 @@ was fetched.
 # An album has its own genres and those of its artists.
 _COVERS = """
 WITH first AS (SELECT sha256, min(id) AS id FROM albums
-  WHERE chosen AND state = 'done' GROUP BY sha256 HAVING count(*) > 1)
+  WHERE chosen AND state = 'done' GROUP BY sha256 HAVING count(*) > 1),
+alike AS (SELECT cluster, min(id) AS id FROM albums
+  WHERE chosen AND state = 'done' AND cluster IS NOT NULL GROUP BY cluster)
 SELECT albums.id, albums.key, albums.url, file_name, release_year, artist, title, types, release,
   picture_url, stored_at, albums.sha256,
   (SELECT json_group_array(value) FROM (SELECT value FROM json_each(albums.genres) UNION
     SELECT genre.value FROM json_each(albums.artists) AS artist
     JOIN artists ON artists.key = artist.value, json_each(artists.genres) AS genre)),
   (SELECT key FROM albums AS same WHERE same.id = first.id AND same.id <> albums.id),
-  (SELECT key FROM albums AS other WHERE other.id = albums.double_of
-    AND other.chosen AND other.state = 'done' AND other.sha256 <> albums.sha256)
+  (SELECT key FROM albums AS other WHERE other.id = alike.id AND other.sha256 <> albums.sha256)
 FROM albums LEFT JOIN first ON first.sha256 = albums.sha256
+LEFT JOIN alike ON alike.cluster = albums.cluster
 WHERE chosen AND {which} ORDER BY albums.id
 """
 

@@ -71,7 +71,7 @@ class MusicBrainz:
         covers: str,
         size: int,
         genres: Collection[str] = (),
-        searches: bool = True,
+        listed: Collection[str] | None = None,
     ):
         """Prepares the source.
 
@@ -81,9 +81,11 @@ class MusicBrainz:
           covers: the root URL of the Cover Art Archive, without a trailing slash.
           size: the wanted side of the covers in pixels; the least that is not smaller is used.
           genres: the names of all genres: an album's other tags are dropped.
-          searches: whether genres and artists are searched for; False if a dump has listed them.
+          listed: the artists whose albums a dump has listed, with those of all genres; None
+            without a dump. They are not searched for.
         """
-        self._searches = searches
+        self._listed = listed
+        self._limited = False
         self._client = client
         self._api = api
         self._covers = covers
@@ -105,12 +107,16 @@ class MusicBrainz:
 
     def lists(self, choice: Choice) -> list[List]:
         """Returns the lists that a choice needs."""
-        return [
+        self._limited = bool(choice.since or choice.until)
+        lists = [
             List(kind, key, label=key if kind == "genre" else list_label(flag, key))
             for kind, (flag, _, _) in _FIELDS.items()
-            if self._searches or kind in ("label", "country")
             for key in getattr(choice, flag)
         ]
+        if self._listed is None:
+            return lists
+        known = {("artist", key) for key in self._listed}
+        return [one for one in lists if one.kind != "genre" and (one.kind, one.key) not in known]
 
     async def read(self, part: List) -> AsyncIterator[Page]:
         """Yields the pages of a list or a part of it; the last page has `found`."""
@@ -130,8 +136,9 @@ class MusicBrainz:
                 if offset + PAGE_SIZE >= min(total, _LAST_OFFSET):
                     break
             # A search that ran out of its time counts too few. The count of a part is checked
-            # against that of the list; a list without parts is asked twice.
-            if len(seen) >= total and (turn or not whole):
+            # against that of the list. A list without parts is asked twice, and so is every part
+            # if only some years are read, as the count of the list says nothing then.
+            if len(seen) >= total and (turn or not (whole or self._limited)):
                 break
             quiet = 0 if len(seen) > known else quiet + 1
             if quiet >= _QUIET_TURNS:
@@ -153,13 +160,23 @@ class MusicBrainz:
             items = [item for item in items if normalize_genre(part.key) in _names(item)]
         if of_releases:
             groups = {key for item in items if (key := _id(item.get("release-group")))}
-            if groups:
-                query = f"rgid:({' OR '.join(sorted(groups))})"
-                items, _ = await self._search("release-group", query, 0)
+            items = await self._groups(groups)
         lists = () if part.kind == "genre" else (list_label(flag, part.key),)
         listed = part.key if part.kind == "genre" else None
         albums = [parse_album(item, self.genres, lists, listed) for item in items]
         return ids, [album for album in albums if album is not None], total
+
+    async def _groups(self, keys: set[str]) -> list[dict[str, Any]]:
+        """Returns release groups by id. One that is not found, however often, has been merged."""
+        found: dict[str, dict[str, Any]] = {}
+        quiet = 0
+        while (missing := sorted(keys - {*found})) and quiet < _QUIET_TURNS:
+            query = f"rgid:({' OR '.join(missing)})"
+            items, _ = await self._get("release-group", 0, "release-groups", "count", query=query)
+            new = {key: item for item in dicts(items) if (key := _id(item)) in missing}
+            quiet = 0 if new else quiet + 1
+            found |= new
+        return [*found.values()]
 
     async def _search(
         self, resource: str, query: str, offset: int

@@ -127,7 +127,6 @@ def _offline(catalog: Catalog, urls: tuple[str, str]) -> int:
         keys = options.removed_ids(FLAGS.remove)
         stored = catalog.remove(keys)
         store.delete(catalog.folder, keys)
-        mark_doubles(catalog)
         print(f"{stored:,} covers deleted; {len(keys):,} albums will never be fetched again")
     before = _saved_choice(catalog)
     choice, wants_all = options.given_choice(before)
@@ -137,6 +136,7 @@ def _offline(catalog: Catalog, urls: tuple[str, str]) -> int:
     elif names:
         options.check_genres(choice.genres, names)
     catalog.remember({"choice": dataclasses.asdict(choice)})
+    mark_doubles(catalog)
     chosen = choose(catalog, choice)
     write_metadata(catalog.folder)
     if FLAGS.choose:
@@ -225,7 +225,8 @@ def _source(
 ) -> Source:
     if FLAGS.source == "musicbrainz":
         names = catalog.setting("genre_names", [])
-        return MusicBrainz(client, *urls, size, names, catalog.setting("dump") is None)
+        _, listed = catalog.setting("dump", (None, None))
+        return MusicBrainz(client, *urls, size, names, listed)
     return Spotify(client, *urls, *credentials, size, catalog.setting("learned", {}))
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from data_pipeline.albums import Cover, Stored
@@ -74,10 +75,11 @@ def find(folder: Path, cover: Cover) -> Stored | None:
         name = _file_name(cover.key, kind)
         try:
             stored = _check((folder / name).read_bytes(), name, kind)
+            since = (folder / name).stat().st_mtime
         except (OSError, FetchError):
             continue
         if cover.sha256 in (None, stored.sha256):
-            return stored
+            return replace(stored, found_from=since)
     return None
 
 
