@@ -121,10 +121,17 @@ def open_to_write(folder: Path, source: str) -> sqlite3.Connection:
       UserError: the file cannot be used, or has another source.
     """
     file = folder / CATALOG_FILE
+    settings: dict[str, Any] = {"source": source}
     with closing(_connect(file, "rwc")) as db:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version:
             _check_source(db, folder, source)
+        if 0 < version < _VERSION:
+            since, until = read_setting(db, "years", (None, None))
+            settings["choice"] = {"since": since or 0, "until": until or 0}
+            if size := read_setting(db, "size"):
+                settings["size"] = size
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     if 0 < version < _VERSION:
         os.replace(file, folder / f"covers-{version}.db")
     db = _connect(file, "rwc")
@@ -136,11 +143,25 @@ def open_to_write(folder: Path, source: str) -> sqlite3.Connection:
     if not db.execute("PRAGMA user_version").fetchone()[0]:
         db.executescript(
             f"BEGIN IMMEDIATE; {_SCHEMA}"
-            f"INSERT INTO settings VALUES ('source', '{json.dumps(source)}');"
             f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION};"
             "COMMIT"
         )
+        with db:
+            rows = [(name, json.dumps(value)) for name, value in settings.items()]
+            db.executemany("INSERT INTO settings VALUES (?, ?)", rows)
     return db
+
+
+def is_of_earlier_version(folder: Path) -> bool:
+    """Returns whether opening a collection's catalogue to write would move the file aside.
+
+    Raises:
+      UserError: the file is not a catalogue.
+    """
+    if not (folder / CATALOG_FILE).is_file():
+        return False
+    with closing(_connect(folder / CATALOG_FILE, "ro")) as db:
+        return 0 < db.execute("PRAGMA user_version").fetchone()[0] < _VERSION
 
 
 def open_to_read(folder: Path, source: str | None = None) -> sqlite3.Connection:

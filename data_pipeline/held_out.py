@@ -1,6 +1,7 @@
 """Which covers a dataset holds out of training: the split `validation`.
 
-No artist is on both sides, nor a picture that several albums share, or nearly share. Whether an
+Albums with the same artist credit are on one side, and so are albums that share a picture, or
+nearly share one. A joint credit ("King Echo & Friends") counts as an artist of its own. Whether an
 artist is held out depends on the name and on the share alone, so it hardly changes as a collection
 grows.
 """

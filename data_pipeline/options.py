@@ -62,6 +62,8 @@ def given_choice(before: Choice) -> tuple[Choice, bool]:
             changes[name] = _names(name, value)
         elif value == ALL and name == "types":
             changes[name] = ()
+        elif value == ALL and name != "genres":
+            raise UserError(f"--{name}=all: there is no list of all; give names, or --genres=all")
     if FLAGS.doubles is not None:
         changes["doubles"] = FLAGS.doubles == "keep"
     choice = dataclasses.replace(before, **changes)

@@ -19,7 +19,7 @@ from dac.covers.conditions import MAX_YEAR
 from dac.errors import UserError
 from data_pipeline import cli, dump, musicbrainz, options, spotify, store
 from data_pipeline.catalog import Catalog
-from data_pipeline.catalog_file import CATALOG_FILE, open_to_read
+from data_pipeline.catalog_file import CATALOG_FILE, is_of_earlier_version, open_to_read
 from data_pipeline.choice import Choice, choose
 from data_pipeline.collect import LISTERS, Collector, Source
 from data_pipeline.doubles import mark_doubles
@@ -98,7 +98,7 @@ def main() -> int:
         return 0
     urls = options.service_urls()
     rate = options.request_rate(urls[0])
-    options.given_choice(Choice())  # raises an error before anything is written
+    choice, wants_all = options.given_choice(Choice())  # raises an error before a file is written
     offline = FLAGS.choose or FLAGS.remove is not None or FLAGS.export_urls is not None
     if FLAGS.source == "spotify":
         print(f"note: {spotify.TERMS}", file=sys.stderr)
@@ -108,8 +108,18 @@ def main() -> int:
     credentials = ("unused", "unused")
     if FLAGS.source == "spotify" and not offline:
         credentials = options.credentials()
+    is_old = not offline and is_of_earlier_version(out)
+    if is_old and not choice.wanted and not wants_all:
+        raise UserError(
+            f"{out / CATALOG_FILE} was made by an earlier version; give --genres to renew it"
+        )
     try:
         with closing(Catalog(out, FLAGS.source)) as catalog:
+            if is_old:
+                cli.warn(
+                    f"{out / CATALOG_FILE} was made by an earlier version and is moved aside; its "
+                    "pictures are taken over, and its years and size"
+                )
             store.prepare(out)
             if offline:
                 return _offline(catalog, urls)

@@ -256,9 +256,17 @@ def assert_whole(folder: Path, catalogue: Catalogue, size: int = 500) -> None:
 
 
 def assert_collected(
-    folder: Path, catalogue: Catalogue, expected: Mapping[str, dict[str, Any]], size: int = 500
+    folder: Path,
+    catalogue: Catalogue,
+    expected: Mapping[str, dict[str, Any]],
+    size: int = 500,
+    *,
+    sources_known: bool = True,
 ) -> None:
-    """Asserts that a collection has exactly the expected lines and pictures."""
+    """Asserts that a collection has exactly the expected lines and pictures.
+
+    Where a picture is from is lost if the process is killed after writing its file.
+    """
     assert_whole(folder, catalogue, size)
     lines = lines_of(folder)
     told = {
@@ -267,6 +275,10 @@ def assert_collected(
     }
     assert told == expected
     assert {*on_disk(folder)} == {*lines}, "a picture is not listed"
+    if sources_known:
+        for line in lines.values():
+            of_release = {"release_id"} if line["source"] == "musicbrainz" else set()
+            assert {"picture_url", "fetched"} | of_release <= {*line}, "its source is not told"
     alike = collections.defaultdict(list)
     for key in lines:
         alike[catalogue.cover_number(catalogue.find_album(key) or 0)].append(key)

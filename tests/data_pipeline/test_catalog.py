@@ -2,6 +2,7 @@ import json
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,6 +96,41 @@ def test_identical_and_similar_covers_are_kept_and_marked(catalog):
     assert {*lines(catalog)} == {"a", "c", "f"}
 
 
+def test_doubles_of_an_album_that_is_not_chosen_are_doubles_of_each_other(catalog):
+    """The first has another year; it is stored, but no longer wanted."""
+    years = dict(zip("abcd", (1960, 1990, 1991, 1992), strict=True))
+    add(catalog, *(dub(key, release_year=year) for key, year in years.items()))
+    picture = np.random.default_rng(0).integers(0, 256, 32, np.uint8).tobytes()
+    for cover in waiting(catalog):
+        store(catalog, cover, data=cover.key.encode(), fingerprint=picture)
+    mark_doubles(catalog)
+    choose(catalog, Choice(genres=("dub",), since=1980))
+    similar = {key: line.get("similar_to") for key, line in lines(catalog).items()}
+    assert similar == {"b": None, "c": "b", "d": "b"}
+    choose(catalog, Choice(genres=("dub",), since=1980, doubles=False))
+    assert {*lines(catalog)} == {"b"}
+    catalog.lose([2])
+    choose(catalog, Choice(genres=("dub",), since=1980, doubles=False))
+    assert {*lines(catalog)} == {"c"}
+
+
+def test_where_a_cover_is_from_outlives_a_second_look_at_its_file(catalog):
+    add(catalog, dub("a"))
+    (cover,) = waiting(catalog)
+    stored = Stored("images/00/a.jpg", 1, 9, 9, b"1", bytes(32))
+    fetched = replace(stored, picture_url="https://archive.example/a", release="r")
+    catalog.store_covers([(cover, fetched)])
+    known = "SELECT picture_url, release, stored_at FROM albums"
+    before = catalog.db.execute(known).fetchall()
+    catalog.lose([cover.album])
+    catalog.store_covers([(cover, replace(stored, found_from=1.0))])
+    assert catalog.db.execute(known).fetchall() == before
+    with catalog.db as db:
+        db.execute("UPDATE albums SET stored_at = NULL")
+    catalog.store_covers([(cover, replace(stored, found_from=1.0))])
+    assert lines(catalog)["a"]["fetched"] == "1970-01-01"
+
+
 # Lists --------------------------------------------------------------------------------------------
 
 
@@ -106,6 +142,11 @@ def test_lists_are_read_if_they_are_wanted_and_not_busy(catalog):
     assert len(read_all(catalog, ["dub"], ALL)) == 4
     assert {part.first for part in read_all(catalog, ["dub"], (1975, 1979))} == {1, 0}
     assert {part.last for part in read_all(catalog, ["dub"], (1985, 9999))} == {1989, 9999}
+    # An album of 1975 may have a release of any later year.
+    catalog.add_lists(
+        [List("label", "x", *span, "=labels=x") for span in ((1, 1979), (1980, 9999))]
+    )
+    assert len(read_all(catalog, ["=labels=x"], (1970, 1979))) == 3
 
 
 def read_all(catalog, labels, years):
@@ -211,6 +252,12 @@ def test_retry_failed_retries_only_the_given_reason(catalog):
     catalog.retry_failed(None)
     choose(catalog, DUB)
     assert waiting(catalog) == [a, b, c]
+    # What does not exist, and what was deleted, comes back only if named.
+    catalog.store_covers([(b, Failure("no_cover", False))])
+    catalog.lose([c.album])
+    catalog.retry_failed(None)
+    choose(catalog, DUB)
+    assert waiting(catalog) == [a]
 
 
 # Choosing -----------------------------------------------------------------------------------------
@@ -314,11 +361,13 @@ def test_catalog_of_the_version_before_is_moved_aside(catalog):
     catalog.close()
     with closing(sqlite3.connect(catalog.folder / CATALOG_FILE)) as db, db:
         db.execute("PRAGMA user_version = 1")
+        db.execute("INSERT INTO settings VALUES ('years', '[1980, null]')")
         db.execute("DROP VIEW labels")
     with pytest.raises(UserError, match="of musicbrainz, not of spotify"):
         Catalog(catalog.folder, "spotify")
     with closing(Catalog(catalog.folder, "musicbrainz")) as renewed:
         add(renewed, dub("a"))
+        assert renewed.setting("choice") == {"since": 1980, "until": 0}
     assert (catalog.folder / "covers-1.db").exists()
 
 

@@ -16,6 +16,7 @@ from tests.collecting import (
     assert_one_error,
     collect,
     expected_fields,
+    on_disk,
     query,
     requests_for,
     run,
@@ -88,16 +89,15 @@ def dump(tmp_path):
     return folder
 
 
-@pytest.fixture
-def index(dump):
-    """The dump, with the tables that tell which albums have a front cover."""
+def write_index(dump, covered, albums=tuple(CATALOGUE)):
+    """Writes the tables that tell which of some albums have a front cover."""
     null = r"\N"
     arts, types = [], []
-    for album in CATALOGUE:
+    for album in albums:
         release = 1000 + album.number
         arts.append((release * 10, release, "back\\tside", 1, 1, "2020-01-01", 0, "image/jpeg"))
         types.append((release * 10, 2))
-        if album.has_cover:
+        if album.number in covered:
             arts.append((release * 10 + 1, release, "", 1, 2, "2020-01-01", 0, "image/png", null))
             types += [(release * 10 + 1, 1), (release * 10 + 1, 3)]
     write_archive(
@@ -111,9 +111,9 @@ def index(dump):
     )
     releases = [
         (1000 + a.number, make_mbid("release", a.number), "a\\tb", 1, 50 + a.number, 1, null)
-        for a in CATALOGUE
+        for a in albums
     ]
-    groups = [(50 + a.number, a.mbid, a.title.replace("\\", r"\\"), 1, 1) for a in CATALOGUE]
+    groups = [(50 + a.number, a.mbid, a.title.replace("\\", r"\\"), 1, 1) for a in albums]
     write_archive(
         dump / "mbdump.tar.bz2",
         **{
@@ -123,6 +123,12 @@ def index(dump):
         },
     )
     return dump
+
+
+@pytest.fixture
+def index(dump):
+    """The dump, with the tables that tell which albums have a front cover."""
+    return write_index(dump, {album.number for album in CATALOGUE if album.has_cover})
 
 
 def test_albums_of_a_dump_are_collected_without_a_search(dump, tmp_path):
@@ -151,6 +157,35 @@ def test_albums_without_a_cover_are_not_asked_for_if_there_is_an_index(index, tm
     assert_collected(out, CATALOGUE, expected_fields(CATALOGUE))
     assert {*asked} == {album.mbid for album in CATALOGUE if album.has_cover}
     assert result.summary["failed"] == {"no_cover": int((~CATALOGUE.has_cover).sum())}
+
+
+def test_artist_that_is_not_in_the_dump_read_before_is_searched_for(dump, tmp_path):
+    out = tmp_path / "covers"
+    expected = expected_fields(CATALOGUE, genres=["dub"])
+    artist = next(a.artists[0] for a in CATALOGUE if a.has_cover and a.mbid not in expected)
+    every = expected_fields(CATALOGUE)
+    of_artist = {a.mbid for a in CATALOGUE if artist in a.artists} & {*every} - {*expected}
+    assert of_artist
+    with serve(CATALOGUE) as services:
+        collect(services, out=out, musicbrainz_dump=dump, genres="dub")
+        collect(services, out=out, artists=artist.name)
+        assert services.counts()["musicbrainz"] > 0
+    assert_collected(out, CATALOGUE, expected | {key: every[key] for key in of_artist})
+
+
+def test_a_later_dump_brings_covers_and_says_nothing_of_newer_albums(dump, tmp_path):
+    """At first, the index lacks half of the covers, and the tables lack some albums."""
+    out = tmp_path / "covers"
+    covered = {album.number for album in CATALOGUE if album.has_cover}
+    with serve(CATALOGUE) as services:
+        write_index(dump, {n for n in covered if n % 2}, [a for a in CATALOGUE if a.number > 20])
+        collect(services, out=out, musicbrainz_dump=dump, genres="all")
+        early = {key for key in on_disk(out) if CATALOGUE.find_album(key) <= 20}
+        assert early == {CATALOGUE.album(n).mbid for n in covered if n <= 20}
+        assert len(on_disk(out)) < len(covered)
+        write_index(dump, covered)
+        collect(services, out=out, musicbrainz_dump=dump)
+    assert_collected(out, CATALOGUE, expected_fields(CATALOGUE))
 
 
 def test_damaged_and_missing_dumps_are_refused_in_one_line(dump, tmp_path):

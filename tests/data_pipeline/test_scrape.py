@@ -227,6 +227,21 @@ def test_lines_say_where_a_cover_is_from(out, services):
         assert line["sha256"] == sha256((out / line["file_name"]).read_bytes()).hexdigest()
 
 
+def test_doubles_are_marked_by_the_next_command_after_a_kill_and_replaced(out, services):
+    """Some albums of the catalogue share a cover."""
+    collect(services, out=out, genres="all")
+    lines = lines_of(out)
+    alike = [key for key, line in lines.items() if "same_as" in line]
+    assert alike
+    query(out, "UPDATE albums SET cluster = NULL")  # as if killed before they were marked
+    collect(out=out, choose=True, doubles="drop")
+    assert {*lines_of(out)}.isdisjoint(alike)
+    other = out.with_name("few")
+    limit = len(lines_of(out))
+    result = collect(services, out=other, genres="all", doubles="drop", limit=limit)
+    assert result.summary["stored"] == len(lines_of(other)) == limit
+
+
 def test_odd_genre_names_are_taken_literally(out, tmp_path, services):
     odd = ["8-bit", "re:techno", '"quoted"', "näutik", "r&b"]
     assert all(len(CATALOGUE.albums_of_genre(name)) for name in odd)
@@ -275,6 +290,16 @@ def test_what_a_search_does_not_give_is_told(out):
     assert re.search(
         r"warning: the service gave \d+ of \d+ albums of the genre rock", result.stderr
     )
+
+
+def test_labels_lose_no_album_to_searches_that_count_too_few(out):
+    catalogue = make_catalogue(albums=400, artists=60, genres=4, cover_pixels=32)
+    with serve(catalogue, faults={"short_count": 0.2}, fault_services=["musicbrainz"]) as services:
+        collect(services, out=out, labels="Label 7,Label 8,Label 9", concurrency=64)
+        assert "short_count" in {record.fault for record in services.log}
+    every = expected_fields(catalogue)
+    found = {a.mbid for a in catalogue if a.label in ("Label 7", "Label 8", "Label 9")}
+    assert_collected(out, catalogue, {key: every[key] for key in found & {*every}})
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -437,7 +462,8 @@ def test_crawl_resumes_after_a_full_disk(tmp_path, services):
         assert len(stored) < NUM_COVERS
         subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
         collect(services, out=disk / "covers")
-        assert_collected(disk / "covers", CATALOGUE, EXPECTED["musicbrainz"])
+        known = {"sources_known": False}  # the last ones could not be recorded
+        assert_collected(disk / "covers", CATALOGUE, EXPECTED["musicbrainz"], **known)
         assert not {*requests_for(services, mark)} & {*stored}
     finally:
         subprocess.run(["umount", str(disk)], check=True)
@@ -648,6 +674,7 @@ CONTACT = {"contact": "test@example.org"}
         ({"genres": "rock", "since": 1990, "until": 1980, **CONTACT}, "--until=1980"),
         ({"genres": "rock", "limit": -1, **CONTACT}, "limit"),
         ({"genres": "rock", "countries": "Jamaica", **CONTACT}, "Jamaica"),
+        ({"artists": "all", **CONTACT}, "--artists=all"),
         ({"choose": True, "out": "new"}, "--genres"),
         ({"source": "spotify", "artists": "x"}, "--artists"),
         ({"source": "spotify", "genres": "all"}, "--genres=all"),
@@ -678,6 +705,20 @@ def test_bad_input_is_reported_in_one_line(tmp_path, flags, message):
     assert_one_error(result, message)
     for name, data in before.items():
         assert (tmp_path / name / "covers.db").read_bytes() == data
+
+
+def test_catalogue_of_an_earlier_version_is_moved_aside_if_genres_are_given(out, services):
+    collect(services, out=out, genres="dub")
+    query(out, "PRAGMA user_version = 1")
+    before = (out / "covers.db").read_bytes()
+    assert_one_error(run(services, out=out), "earlier version", "--genres")
+    assert (out / "covers.db").read_bytes() == before
+    mark = len(services.log)
+    result = collect(services, out=out, genres="dub")
+    assert "moved aside" in result.stderr
+    assert not requests_for(services, mark).keys() & {*on_disk(out)}
+    expected = expected_fields(CATALOGUE, genres=["dub"])
+    assert_collected(out, CATALOGUE, expected, sources_known=False)
 
 
 def test_collection_has_only_one_source(out, services):

@@ -135,6 +135,44 @@ def test_long_list_is_split_by_years_and_a_page_is_not():
     assert (len(asked), pages[-1].found) == (1, 100)
 
 
+def test_every_part_is_asked_twice_if_only_some_years_are_read():
+    """The count of the list then says nothing of the parts."""
+    year = List("genre", "dub", 1988, 1988)
+
+    def respond(request, number):
+        return numbered(0, *((40, 40) if number == 1 else (80, 80)))
+
+    def limited(client, url):
+        source = musicbrainz(client, url)
+        source.lists(Choice(genres=("dub",), since=1980))
+        return source
+
+    pages, _ = read(respond, limited, year)
+    assert pages[-1].found == 80
+    pages, asked = read(respond, musicbrainz, year)
+    assert (pages[-1].found, len(asked)) == (40, 1)
+
+
+@pytest.mark.parametrize("merged", [0, 1])
+def test_albums_of_a_label_are_all_looked_up(merged):
+    """Each search for the albums of releases gives half; merged ones are not found at all."""
+    groups = [f"{i:08x}{MBID[8:]}" for i in range(20)]
+    releases = [{"id": key, "release-group": {"id": key}} for key in groups]
+
+    def respond(request, number):
+        if request.path == "/release":
+            return web.json_response({"count": 20, "releases": releases})
+        asked = [key for key in groups[merged:] if key in request.query["query"]]
+        kept = asked[: -(-len(asked) // 2)]
+        items = [RELEASE_GROUPS["release-groups"][0] | {"id": key} for key in kept]
+        return web.json_response({"count": len(items), "release-groups": items})
+
+    label = List("label", MBID, 1988, 1988, "=labels=x")
+    pages, asked = read(respond, musicbrainz, label)
+    assert {album.key for page in pages for album in page.albums} == {*groups[merged:]}
+    assert len(asked) < 15
+
+
 def test_long_year_is_read_until_nothing_new_appears():
     """The service gives 130 of 150 albums, however often it is asked."""
 
