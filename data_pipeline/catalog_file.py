@@ -131,6 +131,7 @@ def open_to_write(folder: Path, source: str) -> sqlite3.Connection:
             settings["choice"] = {"since": since or 0, "until": until or 0}
             if size := read_setting(db, "size"):
                 settings["size"] = size
+            # A reader may keep the log file; it must not be taken for that of the new catalogue.
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     if 0 < version < _VERSION:
         os.replace(file, folder / f"covers-{version}.db")
@@ -144,11 +145,10 @@ def open_to_write(folder: Path, source: str) -> sqlite3.Connection:
         db.executescript(
             f"BEGIN IMMEDIATE; {_SCHEMA}"
             f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION};"
-            "COMMIT"
         )
-        with db:
-            rows = [(name, json.dumps(value)) for name, value in settings.items()]
-            db.executemany("INSERT INTO settings VALUES (?, ?)", rows)
+        rows = [(name, json.dumps(value)) for name, value in settings.items()]
+        db.executemany("INSERT INTO settings VALUES (?, ?)", rows)
+        db.commit()
     return db
 
 
