@@ -60,7 +60,7 @@ class MadeUp(Run):
 
     make: object = None
 
-    def sample_batches(self, albums, seed, latents=None):
+    def sample_batches(self, albums, seed, latents=None, truncation=1.0):
         numbers = range(len(albums)) if latents is None else latents
         made = [self.make(album, n) for album, n in zip(albums, numbers, strict=True)]
         for start in range(0, len(made), BATCH_SIZE):
