@@ -9,6 +9,7 @@ from dac.errors import UserError
 from dac.exporting.export import export
 from dac.models import digest, load_run
 from dac.run.workdir import REPORT_FILE
+from dac.sampling import Run
 from data_pipeline.cli import warn
 from experiments import cli
 
@@ -30,7 +31,7 @@ def main() -> None:
     if (out / "run.json").exists():
         raise UserError(f"--out={out} is a run directory; give another folder")
     run = load_run(workdir, warn, FLAGS.checkpoint)
-    export(run, out, _figures(workdir, run.images_seen))
+    export(run, out, _figures(workdir, run))
     size = sum(file.stat().st_size for file in out.iterdir()) / 2**20
     print(
         f"{out}: {run.config.gan} of {run.resolution}x{run.resolution} after "
@@ -38,13 +39,14 @@ def main() -> None:
     )
 
 
-def _figures(workdir: Path, images_seen: int) -> str | None:
+def _figures(workdir: Path, run: Run) -> str | None:
     """Returns the tables of `evaluation.json`, if it is of the same checkpoint."""
     try:
         from experiments.report.tables import of_run  # needs the metrics extra
 
         report = json.loads((workdir / REPORT_FILE).read_text(encoding="utf-8"))
-        return of_run("", report) if report["images_seen"] == images_seen else None
+        same = report["images_seen"] == run.images_seen
+        return of_run(run.config.name, report) if same else None
     except (ImportError, OSError, ValueError, KeyError, TypeError):
         warn(f"{workdir} was not measured, so the model card has no figures")
         return None
