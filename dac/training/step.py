@@ -21,6 +21,10 @@ from dac.training.losses import LOSSES, Metrics, Scored
 from dac.training.parallel import DATA_AXIS
 from dac.training.state import GanState, Params, init_optimizer, make_optimizer
 
+# The half-life of a new layer's moving average, as a share of the images that the layer has seen:
+# NVlabs/stylegan2-ada-pytorch, train.py, ema_rampup.
+EMA_RAMP_UP = 0.05
+
 Batch = dict[str, jax.Array]
 Step = Callable[[GanState, Batch], tuple[GanState, Metrics]]
 
@@ -74,7 +78,8 @@ def make_train_step(
     generator, critic = make_players(config)
     augment = augment and phase.resolution >= config.augment_resolution
     total = phases(config)[-1].end
-    ema_decay = 0.5 ** (phase.images_per_step / (config.ema_half_life_kimg * 1000))
+    ema_half_life = config.ema_half_life_kimg * 1000
+    earlier = [p.resolution for p in phases(config) if p.start < phase.start]
 
     def select(tree: Params) -> Params:
         return gan.active(tree, phase.resolution)
@@ -230,12 +235,22 @@ def make_train_step(
             carried(state.generator_optimizer, generator_params),
         )
 
-        # 3. The moving average. This form leaves equal numbers exactly as they are.
-        ema = jax.tree.map(
-            lambda old, new: old + (1 - ema_decay) * (new - old),
-            select(state.generator_ema),
-            generator_params,
-        )
+        # 3. The moving average. Layers that are new at this resolution forget their initial weights
+        # sooner: a phase may be only a few half-lives long.
+        seen_by_new = (state.images_seen + phase.images_per_step - phase.start).astype(jnp.float32)
+        half_life_of_new = jnp.minimum(ema_half_life, EMA_RAMP_UP * seen_by_new)
+        older = {name for r in earlier for name in gan.active(generator_params, r)}
+
+        def average(name, old, new):
+            half_life = ema_half_life if name in older else half_life_of_new
+            decay = 0.5 ** (phase.images_per_step / half_life)
+            # This form leaves equal numbers exactly as they are.
+            return jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), old, new)
+
+        ema = {
+            name: average(name, state.generator_ema[name], new)
+            for name, new in generator_params.items()
+        }
 
         # Covers are drawn by the average, so batch norm needs the statistics of its own pictures.
         _, changed = generate(ema, z, conditions) if state.generator_stats else (None, {})

@@ -147,10 +147,14 @@ class TorchTraining:
             self.adams["generator"].step()
         critic.requires_grad_(True)
 
-        decay = 0.5 ** (self.phase.images_per_step / (1000 * self.config.ema_half_life_kimg))
+        half_life = 1000 * self.config.ema_half_life_kimg
+        seen = self.images_seen + self.phase.images_per_step - self.phase.start
+        suffix = f"_{self.phase.resolution}x{self.phase.resolution}"
         with torch.no_grad():
             for name, parameter in generator.named_parameters():
-                self.ema[name].lerp_(parameter, 1 - decay)
+                new = self.phase.start == 0 or name.split(".")[0].endswith(suffix)
+                own = min(half_life, 0.05 * seen) if new else half_life
+                self.ema[name].lerp_(parameter, 1 - 0.5 ** (self.phase.images_per_step / own))
             # Running averages are of the average's pictures.
             torch.func.functional_call(generator, self.ema, (latents, conditions, *where))
         self.number += 1

@@ -148,16 +148,30 @@ def test_adam_is_reset_at_the_start_and_end_of_a_fade_in(config):
     assert not np.array_equal(states[1].critic_optimizer["output"][0].nu["kernel"], used)
 
 
-def test_half_life_of_the_moving_average_is_in_images(config):
-    phase = phases(config)[0]
-    states, _ = run_steps(config, phase, 1, steps=2)
-    decay = 0.5 ** (phase.batch_size / (1000 * config.ema_half_life_kimg))
-    expected = states[0].generator["dense_4x4"]["kernel"].astype(np.float64)
-    for state in states[1:]:
-        expected = decay * expected + (1 - decay) * state.generator["dense_4x4"]["kernel"]
-    np.testing.assert_allclose(
-        states[-1].generator_ema["dense_4x4"]["kernel"], expected, rtol=1e-5, atol=1e-7
-    )
+@pytest.mark.parametrize("phase", [0, 1])
+def test_half_life_of_the_moving_average_is_in_images(config, phase):
+    """That of a layer new at this resolution grows with the images that the layer has seen."""
+    phase = phases(config)[phase]
+    states, _ = run_steps(config, phase, 1, steps=3, images_seen=phase.start)
+    full = 1000 * config.ema_half_life_kimg
+    new = {f"{kind}_{phase.resolution}x{phase.resolution}" for kind in ("block", "to_rgb")}
+    for module, tree in states[-1].generator_ema.items():
+        if module not in active_modules(phase.resolution):
+            continue
+        expected = jax.tree.map(np.float64, states[0].generator_ema[module])
+        for state in states[1:]:
+            seen = int(state.images_seen) - phase.start
+            ramped = phase.start == 0 or module in new
+            half_life = min(full, 0.05 * seen) if ramped else full
+            decay = 0.5 ** (phase.batch_size / half_life)
+            expected = jax.tree.map(
+                lambda old, now, decay=decay: decay * old + (1 - decay) * now,
+                *(expected, state.generator[module]),
+            )
+        jax.tree.map(
+            lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6),
+            *(tree, expected),
+        )
 
 
 def test_first_update_is_an_adam_step(config):
@@ -270,7 +284,7 @@ def test_the_scale_of_a_lazy_penalty_multiplies_it():
 
 @pytest.mark.parametrize("name", ["wgan_gp", "dcgan"])
 def test_running_averages_are_those_of_the_moving_average(name):
-    """Two runs whose generators differ, but not their moving averages, as one with a half-life of
+    """Two late runs whose generators differ, but not their moving averages, with a half-life of
     many runs: batch statistics are the same, and not those of before. Of the critics, only DCGAN's
     has any.
     """
@@ -279,7 +293,7 @@ def test_running_averages_are_those_of_the_moving_average(name):
     state = jax.jit(lambda: init_state(config, GENRES))()
     other = state.replace(generator=jax.tree.map(lambda x: x + 0.1, state.generator))
     (before, after), (_, after_other) = (
-        run_steps(config, phases(config)[-1], 1, steps=1, state=start)[0]
+        run_steps(config, phases(config)[-1], 1, steps=1, images_seen=2**30, state=start)[0]
         for start in (state, other)
     )
     assert_close(after.generator_stats, after_other.generator_stats, 1e-5)

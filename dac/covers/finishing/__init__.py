@@ -13,7 +13,7 @@ from dac.errors import UserError
 
 FINISHES = ("none", "halftone", "lino", "riso")
 # Sides in pixels: of the pictures that can be finished, and the most of a print.
-LEAST, MOST, LARGEST = 8, 1024, 6000
+LEAST, MOST, LARGEST = 4, 1024, 6000
 
 # From these years on, another finish was in fashion.
 _TURNS = (1970, 1995)
@@ -63,7 +63,7 @@ def finish(picture: np.ndarray, size: int, style: str, seed: int = 0) -> np.ndar
     A print looks the same at every size, but for its sharpness.
 
     Args:
-      picture: `[R, R, 3]` uint8, R from 8 to 1024.
+      picture: `[R, R, 3]` uint8, R from 4 to 1024.
       size: S, side of the print in pixels, from R to 6000.
       style: one of FINISHES; "none" enlarges smoothly and no more.
       seed: of the grain, the cuts and the misregistration; the colours do not depend on it.
