@@ -18,6 +18,7 @@ from typing import Any
 from dac.covers.conditions import MAX_YEAR, MIN_YEAR
 
 METADATA_FILE = "metadata.jsonl"
+ATTRIBUTION_FILE = "ATTRIBUTION.md"
 
 CONVENTION = (
     f"a folder of pictures with a {METADATA_FILE}: one JSON object per line, with file_name and, "
@@ -44,6 +45,7 @@ class CoverRecord:
       artist: the artist, None if unknown.
       title: the title, None if unknown.
       same_as: the id of another album with the same picture, None if none is known.
+      similar_to: the id of another album with nearly the same picture, None if none is known.
     """
 
     path: str
@@ -55,6 +57,7 @@ class CoverRecord:
     artist: str | None = None
     title: str | None = None
     same_as: str | None = None
+    similar_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ def read_folder(folder: str | os.PathLike[str]) -> Iterator[CoverRecord | Skippe
                 artist=clean_text(fields.get("artist")),
                 title=clean_text(fields.get("title")),
                 same_as=_given_id(fields.get("same_as")),
+                similar_to=_given_id(fields.get("similar_to")),
             )
 
 

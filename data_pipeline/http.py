@@ -14,11 +14,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
+
+from dac.errors import UserError
 
 _T = TypeVar("_T")
 
@@ -83,11 +86,13 @@ class Answer:
       status: 2xx, or a 4xx that a retry would not change.
       type: the content type in lower case, without parameters.
       body: the body, at most `max_bytes` long.
+      urls: the URLs that were asked: the first one, and where it redirected to.
     """
 
     status: int
     type: str
     body: bytes
+    urls: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -201,6 +206,9 @@ class Client:
         for name, seconds in (pauses or {}).items():
             self._host(name).pause(seconds)
         self.requests: dict[str, int] = {}
+        # As for Spotify's tokens. aiohttp's own way to find proxies would also read .netrc.
+        self._proxies = _proxies()
+        self._proxy_hosts = {url.host for url in self._proxies.values()} - trusted
 
     async def __aenter__(self) -> "Client":
         self._session = aiohttp.ClientSession(
@@ -208,7 +216,7 @@ class Client:
                 limit=0,
                 limit_per_host=self._connections,
                 ttl_dns_cache=_DNS_CACHE_S,
-                resolver=_Resolver(self._trusted),
+                resolver=_Resolver(self._trusted | self._proxy_hosts),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent},
@@ -287,17 +295,22 @@ class Client:
     ) -> Answer:
         """Gets a URL and follows redirects; appends each contacted host to `hosts`."""
         first = url
+        urls: list[str] = []
         for _ in range(MAX_REDIRECTS + 1):
+            urls.append(str(url))
             host = self._checked_host(url)
             hosts.append(host)
             await host.turn(functools.partial(self._refuse_long_pause, host, hosts))
             self.requests[host.name] = self.requests.get(host.name, 0) + 1
             own = headers if url.origin() == first.origin() else {}
             try:
-                async with self._session.get(url, headers=own, allow_redirects=False) as response:
+                proxy = None if proxy_bypass(url.host or "") else self._proxies.get(url.scheme)
+                async with self._session.get(
+                    url, headers=own, allow_redirects=False, proxy=proxy
+                ) as response:
                     if response.status in _REDIRECTS:
                         try:
-                            url = url.join(URL(response.headers["Location"]))
+                            url = _secure(url.join(URL(response.headers["Location"])))
                         except (KeyError, ValueError) as error:
                             raise FetchError("bad_redirect") from error
                         continue
@@ -307,7 +320,7 @@ class Client:
                     if response.status in _TRY_AGAIN or response.status >= 500:
                         raise FetchError(f"http_{response.status}")
                     body = await _read_body(response, max_bytes)
-                    return Answer(response.status, response.content_type, body)
+                    return Answer(response.status, response.content_type, body, tuple(urls))
             except TimeoutError as error:
                 raise FetchError("timeout") from error
             except aiohttp.ClientConnectorError as error:
@@ -331,7 +344,9 @@ class Client:
                 # as 2130706433 and 127.1, may pass for names.
                 private = name.replace(".", "").isdigit()
             secure = url.scheme == "https" or (url.scheme == "http" and is_loopback(name))
-            if not name or not secure or url.user or (private and name not in self._trusted):
+            private = private and name not in self._trusted
+            # A proxy may be in a private network, but is no page to fetch.
+            if not name or not secure or url.user or private or name in self._proxy_hosts:
                 raise FetchError("forbidden_address")
             self._origins[origin] = self._host(url.host_port_subcomponent)
         return self._origins[origin]
@@ -447,6 +462,37 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _secure(url: URL) -> URL:
+    """Returns the https form of an http URL, unless it is of this machine."""
+    insecure = url.scheme == "http" and not is_loopback(url.host or "")
+    return url.with_scheme("https") if insecure and url.port in (None, 80) else url
+
+
+def _proxies() -> dict[str, URL]:
+    """Returns the proxies of the environment by the scheme of the requests.
+
+    Raises:
+      UserError: one is no URL of an HTTP proxy.
+    """
+    found = getproxies()
+    proxies = {}
+    for scheme in ("http", "https"):
+        if not (given := found.get(scheme) or found.get("all")):
+            continue
+        try:
+            url = URL(given if "://" in given else f"http://{given}")
+            usable = url.scheme in ("http", "https") and url.host and url.port
+        except ValueError:
+            usable = False
+        if not usable:  # it is not shown, as it may contain a password
+            raise UserError(
+                f"the proxy in {scheme}_proxy or all_proxy must be like http://host:port; correct "
+                "the variable, or unset it"
+            )
+        proxies[scheme] = url
+    return proxies
 
 
 def _parse(url: str) -> URL:

@@ -9,7 +9,8 @@ import json
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -19,7 +20,8 @@ from spotipy.oauth2 import SpotifyClientCredentials, SpotifyOauthError
 from yarl import URL
 
 from dac.errors import UserError
-from data_pipeline.catalog import Album, Artist, Cover, Listing, Page
+from data_pipeline.albums import Album, Cover, List, Page
+from data_pipeline.choice import Choice
 from data_pipeline.folder import clean_text, normalize_genre, parse_year
 from data_pipeline.http import (
     Answer,
@@ -33,6 +35,7 @@ from data_pipeline.http import (
 )
 
 PUBLIC_API = "https://api.spotify.com/v1"
+ALBUM_PAGE = "https://open.spotify.com/album/{key}"
 PUBLIC_TOKEN = "https://accounts.spotify.com/api/token"
 # Spotify publishes no limit; this is a cautious choice.
 REQUESTS_PER_SECOND = 1.0
@@ -43,6 +46,7 @@ TERMS = (
 # Apps from before 2024-11 get 50 items per page, later ones 10; asking for more gives a 400.
 PAGE_SIZES = (50, 10, 5, 1)
 LAST_RESULT = 1000  # searches end here, whatever their total
+_LAST_ALBUM = 10_000  # no artist has more
 MAX_BYTES = 16_000_000  # per response
 
 # Default sides of an album's pictures in pixels, widest first, for responses without sizes.
@@ -84,7 +88,7 @@ class Spotify:
           token_url: the URL that issues tokens for the app's id and secret.
           client_id: the app's id.
           client_secret: the app's secret, sent only to `token_url`.
-          size: the wanted side of the covers in pixels; the nearest available size is used.
+          size: the wanted side of the covers in pixels; the least that is not smaller is used.
           learned: `learned` as an earlier process saved it.
         """
         self._client = client
@@ -101,48 +105,63 @@ class Spotify:
         self._issued_at = 0.0  # on the monotonic clock
         self._token_lock = asyncio.Lock()
         self._without_related = 0
+        self._wanted: frozenset[str] = frozenset()
         self.learned = dict(learned)
 
     async def all_genres(self) -> list[str]:
         """Returns an empty list: Spotify no longer has a list of genres."""
         return []
 
-    async def page(self, listing: Listing, genres: frozenset[str]) -> Page:
-        """Returns a page of a genre's artists or an artist's albums, or the related artists.
+    def lists(self, choice: Choice) -> list[List]:
+        """Returns the lists that a choice needs: searches for the artists of its genres."""
+        self._wanted = frozenset(choice.genres)
+        return [List("genre", name, label=name) for name in choice.genres]
 
-        Args:
-          listing: the listing of a genre or an artist.
-          genres: unused; Spotify says which genres an artist has.
-        """
-        if listing.table == "genres":
-            name = listing.key.replace('"', " ")  # quotes cannot be escaped
-            answer, end = await self._list(
-                "search", listing.next, "artists", q=f'genre:"{name}"', type="artist"
-            )
-            artists = _artists(answer["items"], listed=True, related=self._has_related())
-            return Page(
-                artists=artists,
-                next=_next(answer, end, LAST_RESULT),
-                total=natural(answer.get("total")),
-            )
-        if listing.related and self._has_related():
-            related = await self._related(listing.key)
-            if related is not None:
-                return Page(artists=_artists(related, listed=True), next=0)
-        answer, end = await self._list(
-            f"artists/{listing.key}/albums", listing.next, None, include_groups="album"
-        )
-        items = dicts(answer["items"])
+    async def read(self, part: List) -> AsyncIterator[Page]:
+        """Yields the pages of a genre's artists, an artist's albums or related artists."""
+        if part.kind == "related":
+            related = await self._related(part.key) if self._has_related() else None
+            # Only an artist who has a wanted genre is worth the requests.
+            items = [item for item in dicts(related) if self._wanted & {*_genres(item)}]
+            yield self._artists(items, related=False)
+            return
+        offset: int | None = part.next
+        while offset is not None:
+            if part.kind == "genre":
+                name = part.key.replace('"', " ")  # quotes cannot be escaped
+                answer, end = await self._list(
+                    "search", offset, "artists", q=f'genre:"{name}"', type="artist"
+                )
+                offset = _next(answer, end, LAST_RESULT)
+                page = self._artists(answer["items"], part.key, related=self._has_related())
+            else:
+                answer, end = await self._list(
+                    f"artists/{part.key}/albums", offset, None, include_groups="album"
+                )
+                offset = _next(answer, end, _LAST_ALBUM)
+                items = [item for item in dicts(answer["items"]) if _id(item)]
+                page = Page([self._album(item, part.key) for item in items])
+            yield replace(page, next=offset or end, total=natural(answer.get("total")))
+
+    def cover_urls(self, cover: Cover) -> list[str]:
+        """Returns the URL of a cover from the album's listing; none if there was none."""
+        return [cover.url] if cover.url else []
+
+    def release_of(self, urls: tuple[str, ...]) -> str | None:
+        """Returns None: an album on Spotify is one edition."""
+        return None
+
+    def _artists(self, items: Any, genre: str | None = None, related: bool = False) -> Page:
+        """Returns the artists of a page, and their lists of albums and related artists."""
+        found = {key: _genres(item) for item in dicts(items) if (key := _id(item))}
+        kinds = ("related", "albums") if related else ("albums",)
         return Page(
-            albums=[self._album(item) for item in items if _id(item)],
-            artists=[artist for item in items for artist in _artists(item.get("artists"))],
-            next=_next(answer, end, None),
-            total=natural(answer.get("total")),
+            artists={
+                key: tuple(dict.fromkeys((*genres, genre))) if genre else genres
+                for key, genres in found.items()
+            },
+            lists=[List(kind, key) for key in found for kind in kinds],
         )
-
-    def cover_url(self, cover: Cover) -> str:
-        """Returns the URL of a cover from the album's listing, empty if there was none."""
-        return cover.url or ""
 
     def _has_related(self) -> bool:
         return self.learned.get("related_artists", True)
@@ -271,20 +290,21 @@ class Spotify:
                 await asyncio.sleep(backoff(tries))
             return self._token
 
-    def _album(self, item: dict[str, Any]) -> Album:
+    def _album(self, item: dict[str, Any], artist: str) -> Album:
         images = [image for image in dicts(item.get("images")) if _may_be_url(image.get("url"))]
         artists = dicts(item.get("artists"))
         names = [name for artist in artists if (name := clean_text(artist.get("name")))]
         sides = {image["url"]: _side(image, order) for order, image in enumerate(images)}
-        nearest = min(sides, key=lambda url: abs(sides[url] - self._size), default=None)
+        fitting = [url for url in sides if sides[url] >= self._size]
+        url = min(fitting, key=sides.get, default=max(sides, key=sides.get, default=None))
         return Album(
             key=item["id"],
             title=clean_text(item.get("name")),
             artist=", ".join(names) or None,
             release_year=parse_year(item.get("release_date")),
-            artists=tuple(key for artist in artists if (key := _id(artist))),
-            cover_url=nearest,
-            has_cover=nearest is not None,
+            artists=tuple({artist, *(key for credit in artists if (key := _id(credit)))}),
+            url=url,
+            has_cover=url is not None,
         )
 
 
@@ -296,14 +316,6 @@ def _side(image: dict[str, Any], order: int) -> int:
     """Returns a picture's longer side in pixels; without sizes, the default for its position."""
     sides = [side for name in ("width", "height") if isinstance(side := image.get(name), int)]
     return max(sides, default=COVER_SIZES[min(order, len(COVER_SIZES) - 1)])
-
-
-def _artists(items: Any, listed: bool = False, related: bool = False) -> list[Artist]:
-    return [
-        Artist(key, clean_text(item.get("name")), _genres(item), listed, related)
-        for item in dicts(items)
-        if (key := _id(item))
-    ]
 
 
 def _genres(item: dict[str, Any]) -> tuple[str, ...]:
@@ -318,12 +330,12 @@ def _id(item: dict[str, Any]) -> str | None:
     return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
-def _next(answer: dict[str, Any], end: int, last: int | None) -> int | None:
+def _next(answer: dict[str, Any], end: int, last: int) -> int | None:
     """Returns the offset of the next page, None after the last one."""
     total = natural(answer.get("total"))
     # Without a total, `next` shows whether there is more.
     more = answer.get("next", True) is not None if total is None else end < total
-    return end if more and answer["items"] and (last is None or end < last) else None
+    return end if more and answer["items"] and end < last else None
 
 
 def _error(answer: Answer) -> spotipy.SpotifyException:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 # Drawing is slow, so each size has only this many pictures. A comment in the file, which holds the
 # cover's number, makes the bytes unique.
-NUM_PICTURES = 24
+NUM_PICTURES = 1000
 
 
 def cover_jpeg(number: int, size: int) -> bytes:

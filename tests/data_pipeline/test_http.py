@@ -8,6 +8,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dac.errors import UserError
 from data_pipeline.http import (
     Answer,
     Client,
@@ -127,7 +128,6 @@ def test_waiting_turn_is_refused_when_a_long_pause_follows():
 @pytest.mark.parametrize(
     "url",
     [
-        "http://example.org/",  # not encrypted
         "ftp://example.org/",
         "file:///etc/passwd",
         "https://10.0.0.1/",
@@ -153,6 +153,83 @@ def test_redirect_to_a_forbidden_address_is_not_followed(url, monkeypatch):
     assert isinstance(error, FetchError)
     assert error.reason in ("forbidden_address", "bad_redirect")
     assert {path for _, path, _ in site.asked} == {"/"}
+
+
+def test_redirect_to_http_is_asked_by_https(monkeypatch):
+    """Its host does not exist: asked by http, it would be forbidden before it is looked up."""
+
+    def handler(request, number):
+        return web.Response(status=302, headers={"Location": "http://nowhere.invalid/x"})
+
+    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    error, _ = fetch(handler)
+    assert error.reason == "unreachable"
+
+
+def test_answer_tells_all_urls_that_were_asked():
+    async def urls(answer):
+        return answer.urls
+
+    def handler(request, number):
+        if request.path == "/":
+            return web.Response(status=307, headers={"Location": "/picture"})
+        return web.Response(text="good")
+
+    asked, site = fetch(handler, read=urls)
+    assert asked == (f"{site.url}/", f"{site.url}/picture")
+
+
+def test_proxy_of_the_environment_is_used(monkeypatch):
+    """Also one in a private network; the server itself is not contacted."""
+
+    async def run():
+        async with Site(lambda r, n: web.Response(text=f"for {r.url}")) as proxy:
+            monkeypatch.setenv("http_proxy", proxy.url.replace("127.0.0.1", "localhost"))
+            monkeypatch.delenv("no_proxy", raising=False)
+            async with Client("Test/1", {}, trusted=frozenset({"127.0.0.1"})) as client:
+                return await client.fetch("http://127.0.0.1:9/x", keep, max_bytes=100)
+
+    assert asyncio.run(run()) == b"for http://127.0.0.1:9/x"
+
+
+@pytest.mark.parametrize("direct", ["localhost", "localhost,127.0.0.1,::1"])
+def test_hosts_without_a_proxy_are_not_trusted_for_that(monkeypatch, direct):
+    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    monkeypatch.setenv("no_proxy", direct)
+
+    def handler(request, number):
+        away = f"http://localhost:{request.url.port}/private"
+        return web.Response(status=302, headers={"Location": away})
+
+    error, site = fetch(handler)
+    assert error.reason == "forbidden_address"
+    assert {path for _, path, _ in site.asked} == {"/"}
+
+
+def test_a_proxy_is_no_redirect_target(monkeypatch):
+    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+
+    async def run():
+        async with Site(lambda r, n: web.Response(text="secret")) as proxy:
+            address = proxy.url.replace("127.0.0.1", "localhost")
+            monkeypatch.setenv("http_proxy", address)
+            monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+            to = {"Location": f"{address}/admin"}
+            client = Client("Test/1", {}, trusted=frozenset({"127.0.0.1"}))
+            async with Site(lambda r, n: web.Response(status=302, headers=to)) as site, client:
+                with pytest.raises(FetchError, match="forbidden_address"):
+                    await client.fetch(site.url, keep, max_bytes=100)
+            return proxy.asked
+
+    assert asyncio.run(run()) == []
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "all_proxy"])
+@pytest.mark.parametrize("value", ["socks5://127.0.0.1:1080", "http://[::1", "http://a:b"])
+def test_unusable_proxies_are_refused(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="http://host:port"):
+        Client("Test/1", {})
 
 
 def test_name_that_resolves_to_a_private_address_is_rejected(monkeypatch):

@@ -1,0 +1,188 @@
+"""Lists albums from MusicBrainz's dumps, without a search: for large collections.
+
+`release-group.tar.xz` of the JSON dump (https://musicbrainz.org/doc/MusicBrainz_Database/Download)
+has one release group a line. With the tables of the Cover Art Archive's index
+(`mbdump-cover-art-archive.tar.bz2`) and those of releases (`mbdump.tar.bz2`, both of the PostgreSQL
+dump), albums without a cover are known, too, and need no request.
+"""
+
+import itertools
+import json
+import lzma
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from dac.errors import UserError
+from data_pipeline.albums import Album
+from data_pipeline.catalog import Catalog
+from data_pipeline.choice import Choice, list_label
+from data_pipeline.folder import normalize_genre
+from data_pipeline.http import dicts
+from data_pipeline.musicbrainz import parse_album
+from data_pipeline.progress import Progress
+
+ALBUMS_FILE = "release-group.tar.xz"
+INDEX_FILE = "mbdump-cover-art-archive.tar.bz2"
+TABLES_FILE = "mbdump.tar.bz2"
+
+_MAX_LINE = 16_000_000  # bytes; real ones have a few thousand
+_BATCH = 5_000  # albums a transaction
+_FRONT = b"1"  # in cover_art_archive.art_type
+
+# Table in the dump: the archive, the columns that are needed, and those to keep by.
+_TABLES = {
+    "cover_art_archive.cover_art": (INDEX_FILE, (0, 1)),  # id, release
+    "cover_art_archive.cover_art_type": (INDEX_FILE, (0, 1)),  # id, type_id
+    "release": (TABLES_FILE, (0, 4)),  # id, release_group
+    "release_group": (TABLES_FILE, (0, 1)),  # id, gid
+}
+
+
+def read_dump(catalog: Catalog, folder: Path, choice: Choice, progress: Progress) -> list[str]:
+    """Lists the albums of a dump that have a genre, or a chosen artist.
+
+    A dump that was read to its end is not read again.
+
+    Args:
+      catalog: the collection's catalogue.
+      folder: the folder with the files of the dump, named as they are published.
+      choice: its artists are looked for.
+      progress: the progress display.
+
+    Returns:
+      The names of all genres in the dump.
+
+    Raises:
+      UserError: a file is missing, damaged or not of the dump.
+    """
+    file, index = folder / ALBUMS_FILE, folder / INDEX_FILE
+    if not file.is_file():
+        raise UserError(
+            f"--musicbrainz_dump={folder} has no {ALBUMS_FILE}; download it from MusicBrainz's "
+            "JSON dumps"
+        )
+    files = [path for path in (file, index, folder / TABLES_FILE) if path.is_file()]
+    if index in files and len(files) < 3:
+        raise UserError(f"{INDEX_FILE} needs {TABLES_FILE} beside it, which says whose covers")
+    seen = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    identity = [seen, [*choice.artists]]
+    if catalog.setting("dump") == identity:
+        return catalog.setting("genre_names", [])
+    try:
+        names = _read_albums(catalog, file, choice, progress)
+        if index in files:
+            _drop_albums_without_cover(catalog, folder, progress)
+    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError, ValueError) as error:
+        raise UserError(
+            f"the dump in {folder} cannot be read ({error}); download it again"
+        ) from error
+    catalog.remember({"dump": identity, "genre_names": sorted(names)})
+    return sorted(names)
+
+
+def _read_albums(catalog: Catalog, file: Path, choice: Choice, progress: Progress) -> set[str]:
+    names: set[str] = set()
+    artists = {normalize_genre(artist): list_label("artists", artist) for artist in choice.artists}
+    albums = _albums(file, artists, names)
+    count, start = 0, time.monotonic()
+    while batch := list(itertools.islice(albums, _BATCH)):
+        catalog.store_albums(batch)
+        count += len(batch)
+        rate = count / (time.monotonic() - start)
+        progress.show(f"reading {file.name}: {count:,} albums · {rate:,.0f}/s")
+    progress.say(f"{file.name} lists {count:,} albums in {len(names):,} genres")
+    return names
+
+
+def _albums(file: Path, artists: dict[str | None, str], names: set[str]) -> Iterator[Album]:
+    """Yields the albums of a dump that are wanted; adds the genres to `names`."""
+    for line in _lines(file, "mbdump/release-group"):
+        try:
+            item = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if not isinstance(item, dict) or item.get("primary-type") != "Album":
+            continue
+        genres = {normalize_genre(genre.get("name")) for genre in dicts(item.get("genres"))}
+        genres.discard(None)
+        names |= genres
+        lists = ()
+        if artists:
+            credited = [part.get("artist") for part in dicts(item.get("artist-credit"))]
+            told = {artist.get(name) for artist in dicts(credited) for name in ("id", "name")}
+            lists = tuple({artists[name] for name in map(normalize_genre, told) if name in artists})
+        if (genres or lists) and (
+            album := parse_album(item | {"tags": item.get("genres")}, frozenset(genres), lists)
+        ):
+            yield album
+
+
+def _drop_albums_without_cover(catalog: Catalog, folder: Path, progress: Progress) -> None:
+    """Notes which albums have no front cover in the Cover Art Archive."""
+    db = catalog.db
+    for archive in (INDEX_FILE, TABLES_FILE):
+        tables = {f"mbdump/{name}": name for name, (of, _) in _TABLES.items() if of == archive}
+        for member, lines in _members(folder / archive, tables):
+            name = tables[member].rpartition(".")[2]
+            columns = _TABLES[tables[member]][1]
+            progress.show(f"reading {archive}: {name}", force=True)
+            rows = (line.rstrip(b"\n").split(b"\t") for line in lines)
+            kept = (
+                [fields[column].decode() for column in columns]
+                for fields in rows
+                if len(fields) > max(columns) and (name != "cover_art_type" or fields[1] == _FRONT)
+            )
+            db.execute(f"CREATE TEMP TABLE {name} (id INTEGER, other)")
+            db.executemany(f"INSERT INTO {name} VALUES (?, ?)", kept)
+    progress.show("finding the albums without a cover", force=True)
+    try:
+        with db:
+            db.execute(
+                "CREATE TEMP TABLE covered AS SELECT DISTINCT release_group.other AS key "
+                "FROM cover_art_type JOIN cover_art USING (id) "
+                "JOIN release ON release.id = CAST(cover_art.other AS INTEGER) "
+                "JOIN release_group ON release_group.id = CAST(release.other AS INTEGER)"
+            )
+            db.execute(
+                "UPDATE albums SET state = 'waiting', reason = NULL, retry_at = NULL, tries = 0 "
+                "WHERE state = 'failed' AND reason = 'no_cover' "
+                "AND key IN (SELECT key FROM covered)"
+            )
+            # Albums that a search has listed may be newer than the dump.
+            db.execute(
+                "UPDATE albums SET state = 'failed', reason = 'no_cover' WHERE state = 'waiting' "
+                "AND key IN (SELECT other FROM release_group) "
+                "AND key NOT IN (SELECT key FROM covered)"
+            )
+    except Exception as error:
+        raise ValueError(f"a table is missing: {error}") from error
+    finally:
+        for name in ("covered", *(table.rpartition(".")[2] for table in _TABLES)):
+            db.execute(f"DROP TABLE IF EXISTS {name}")
+
+
+def _lines(file: Path, member: str) -> Iterator[bytes]:
+    for _, lines in _members(file, {member: member}):
+        yield from lines
+
+
+def _members(file: Path, wanted: dict[str, str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Yields the wanted members of an archive with their lines, decompressed as they are read."""
+    left = {*wanted}
+    with tarfile.open(file, "r|*") as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.name in left else None
+            if stream is not None:
+                left.discard(member.name)
+                yield member.name, _read_lines(stream)
+            if not left:
+                return
+    raise ValueError(f"{file.name} has no {', '.join(sorted(left))}")
+
+
+def _read_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    while line := stream.readline(_MAX_LINE):
+        yield line
