@@ -15,7 +15,7 @@ class List:
     key: str  # a name, or an id at the source
     first: int = ALL_YEARS[0]  # years of release, or `ALL_YEARS`, or `UNDATED`
     last: int = ALL_YEARS[1]
-    label: str | None = None  # what it is called in a choice; None if it is always to be read
+    label: str | None = None  # what it is called in a choice; None: `key` is an artist, with genres
     id: int = 0  # the row id in the catalogue
     next: int = 0  # the offset of the next page
 

@@ -6,7 +6,6 @@ killed at any point and the next one continues from there.
 
 import json
 import time
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -163,7 +162,9 @@ class Catalog:
         row = self.db.execute(
             "SELECT kind, key, first, last, label, id, next FROM lists "
             f"WHERE state IN ('waiting', 'failed') AND {READY} "
-            "AND (label IS NULL OR label IN (SELECT value FROM json_each(:labels))) "
+            "AND (label IN (SELECT value FROM json_each(:labels)) OR (label IS NULL AND EXISTS ("
+            "SELECT 1 FROM artists, json_each(artists.genres) WHERE artists.key = lists.key "
+            "AND value IN (SELECT value FROM json_each(:labels))))) "
             # Releases can be of any year after that of the album.
             "AND (kind IN ('label', 'country') OR (first <= :last AND last >= :first)) "
             "AND id NOT IN (SELECT value FROM json_each(:busy)) "
@@ -178,9 +179,12 @@ class Catalog:
         ).fetchone()
         return None if row is None else List(*row)
 
-    def store_page(self, part: List, page: Page) -> Counter[str]:
-        """Stores what a source said; returns the number of new albums by label."""
-        new: Counter[str] = Counter()
+    def last_album(self) -> int:
+        """Returns the row id of the newest album, 0 if there is none."""
+        return self.db.execute("SELECT coalesce(max(id), 0) FROM albums").fetchone()[0]
+
+    def store_page(self, part: List, page: Page) -> None:
+        """Stores what a source said."""
         with self.db:
             self.db.executemany(
                 "INSERT INTO artists VALUES (?, ?) ON CONFLICT DO UPDATE "
@@ -188,14 +192,12 @@ class Catalog:
                 [(key, json.dumps(genres)) for key, genres in page.artists.items()],
             )
             for album in page.albums:
-                if self._store_album(album):
-                    new.update((*album.genres, *album.lists))
+                self._store_album(album)
             self._add_lists(page.lists, part.id)
             self.db.execute(
                 "UPDATE lists SET next = ?, total = coalesce(?, total) WHERE id = ?",
                 (page.next, page.total, part.id),
             )
-        return new
 
     def store_albums(self, albums: Iterable[Album]) -> None:
         """Stores albums that are on no list, in one transaction."""
@@ -203,14 +205,12 @@ class Catalog:
             for album in albums:
                 self._store_album(album)
 
-    def _store_album(self, album: Album) -> bool:
-        """Adds an album, or what was not known of it; returns whether it is new."""
-        known = self.db.execute("SELECT 1 FROM albums WHERE key = ?", (album.key,)).fetchone()
+    def _store_album(self, album: Album) -> None:
+        """Adds an album, or what was not known of it."""
         lists = [json.dumps(getattr(album, name)) for name in _SETS]
         state = ("waiting", None) if album.has_cover else ("failed", "no_cover")
         row = (album.key, album.title, album.artist, album.release_year, *lists, album.url, *state)
         self.db.execute(_UPSERT, row)
-        return known is None
 
     def finish_list(self, part: List, found: int | None) -> None:
         """Marks a list as read.

@@ -45,7 +45,7 @@ CREATE TABLE lists (
   key TEXT NOT NULL,  -- a name, or an id at the source
   first INTEGER NOT NULL,  -- years of release; 0 to 9999 for all, 0 to 0 for unknown ones
   last INTEGER NOT NULL,
-  label TEXT,  -- NULL if it is to be read whatever is chosen
+  label TEXT,  -- NULL if it is of an artist, whose genres tell whether it is wanted
   parent INTEGER REFERENCES lists (id),  -- the list that this is a part of
   next INTEGER NOT NULL DEFAULT 0,  -- offset of the next page
   total INTEGER,  -- length, according to the source
@@ -82,11 +82,12 @@ CREATE TABLE albums (
   stored_at REAL
 ) STRICT;
 CREATE INDEX albums_waiting ON albums (id) WHERE chosen AND state IN ('waiting', 'failed');
-CREATE VIEW labels AS
-  SELECT albums.id AS album, value AS label FROM albums, json_each(albums.genres)
-  UNION ALL SELECT albums.id, value FROM albums, json_each(albums.lists)
-  UNION ALL SELECT albums.id, genre.value FROM albums, json_each(albums.artists) AS artist
-    JOIN artists ON artists.key = artist.value, json_each(artists.genres) AS genre;
+-- An album's own genres, those of its artists, and the other lists that it is on.
+CREATE VIEW labels AS SELECT albums.id AS album, value AS label FROM albums, json_each((
+  SELECT json_group_array(value) FROM (
+    SELECT value FROM json_each(albums.genres) UNION SELECT value FROM json_each(albums.lists)
+    UNION SELECT genre.value FROM json_each(albums.artists) AS artist
+      JOIN artists ON artists.key = artist.value, json_each(artists.genres) AS genre)));
 """
 
 

@@ -68,9 +68,9 @@ def list_label(kind: str, key: str) -> str:
 # Failed covers are left to the next run, unless their next try is due. Keys are random, so their
 # order is a fair draw; covers that are stored come first, so that a choice hardly changes.
 _WANTED = f"""
-  SELECT DISTINCT id, key, label, state <> 'done' AS missing, cluster
+  SELECT id, key, label, state <> 'done' AS missing, cluster
   FROM labels JOIN albums ON albums.id = labels.album
-  WHERE label IN (SELECT value FROM json_each(:labels))
+  WHERE id > :after AND label IN (SELECT value FROM json_each(:labels))
     AND (state = 'done' OR {READY})
     AND coalesce(release_year, 0) BETWEEN :first AND :last
     AND (:types = '[]' OR NOT EXISTS (
@@ -104,6 +104,7 @@ def _values(choice: Choice) -> dict[str, object]:
         "types": json.dumps(choice.types),
         "first": first,
         "last": last,
+        "after": 0,
     }
 
 
@@ -120,9 +121,16 @@ def choose(catalog: Catalog, choice: Choice) -> int:
         return db.execute("SELECT count(*) FROM picks").fetchone()[0]
 
 
-def count_labels(catalog: Catalog, choice: Choice) -> Counter[str]:
-    """Returns how many albums could be chosen for each wanted label."""
+def count_labels(catalog: Catalog, choice: Choice, after: int = 0) -> Counter[str]:
+    """Returns how many albums could be chosen for each wanted label.
+
+    Args:
+      catalog: the catalogue.
+      choice: what is wanted.
+      after: count only albums with row ids above it.
+    """
     rows = catalog.db.execute(
-        f"SELECT label, count(*) FROM ({_wanted(choice)}) GROUP BY label", _values(choice)
+        f"SELECT label, count(*) FROM ({_wanted(choice)}) GROUP BY label",
+        _values(choice) | {"after": after},
     )
     return Counter(dict(rows.fetchall()))

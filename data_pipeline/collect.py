@@ -176,13 +176,12 @@ class Collector:
 
         Args:
           source: the source.
-          goal: how many albums to know of each label, 0 for all. Parts of lists are then read in
-            random order, as the first ones are not a fair draw.
+          goal: how many albums that could be chosen to know of each label, 0 for all. Parts of
+            lists are then read in random order, as the first ones are not a fair draw, and lists
+            that can be continued a page at a time.
         """
         choice = self._choice
-        known: Counter[str] = Counter()
-        if goal:
-            known = await self.call(count_labels, self._catalog, choice)
+        known = await self.call(count_labels, self._catalog, choice) if goal else Counter()
         busy: set[int] = set()
         news = asyncio.Event()
         read = 0
@@ -204,7 +203,7 @@ class Collector:
                     continue
                 busy.add(part.id)
                 try:
-                    await self._read_list(source, part, known)
+                    await self._read_list(source, part, known, bool(goal))
                 finally:
                     busy.discard(part.id)
                     read += 1
@@ -218,11 +217,20 @@ class Collector:
             shown.cancel()
         return read > 0
 
-    async def _read_list(self, source: Source, part: List, known: Counter[str]) -> None:
+    async def _read_list(
+        self, source: Source, part: List, known: Counter[str], by_page: bool
+    ) -> None:
+        def store_page(page: Page) -> Counter[str]:
+            last = self._catalog.last_album()
+            self._catalog.store_page(part, page)
+            return count_labels(self._catalog, self._choice, last) if by_page else Counter()
+
         page = Page()
         try:
             async for page in source.read(part):
-                known += await self.call(self._catalog.store_page, part, page)
+                known += await self.call(store_page, page)
+                if by_page and page.next:
+                    return
         except FetchError as error:
             await self.call(self._catalog.fail_list, part, Failure(error.reason, error.retry))
             return

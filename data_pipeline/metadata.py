@@ -42,7 +42,7 @@ was fetched.
 """,
 }
 
-# An album has its own genres and those of its artists.
+# A label that begins with = is of a list, not a genre.
 _COVERS = """
 WITH first AS (SELECT sha256, min(id) AS id FROM albums
   WHERE chosen AND state = 'done' GROUP BY sha256 HAVING count(*) > 1),
@@ -50,9 +50,7 @@ alike AS (SELECT cluster, min(id) AS id FROM albums
   WHERE chosen AND state = 'done' AND cluster IS NOT NULL GROUP BY cluster)
 SELECT albums.id, albums.key, albums.url, file_name, release_year, artist, title, types, release,
   picture_url, stored_at, albums.sha256,
-  (SELECT json_group_array(value) FROM (SELECT value FROM json_each(albums.genres) UNION
-    SELECT genre.value FROM json_each(albums.artists) AS artist
-    JOIN artists ON artists.key = artist.value, json_each(artists.genres) AS genre)),
+  (SELECT json_group_array(label) FROM labels WHERE album = albums.id AND label NOT LIKE '=%'),
   (SELECT key FROM albums AS same WHERE same.id = first.id AND same.id <> albums.id),
   (SELECT key FROM albums AS other WHERE other.id = alike.id AND other.sha256 <> albums.sha256)
 FROM albums LEFT JOIN first ON first.sha256 = albums.sha256

@@ -141,7 +141,7 @@ class Spotify:
                 offset = _next(answer, end, _LAST_ALBUM)
                 items = [item for item in dicts(answer["items"]) if _id(item)]
                 page = Page([self._album(item, part.key) for item in items])
-            yield replace(page, next=offset or end, total=natural(answer.get("total")))
+            yield replace(page, next=offset or 0, total=natural(answer.get("total")))
 
     def cover_urls(self, cover: Cover) -> list[str]:
         """Returns the URL of a cover from the album's listing; none if there was none."""

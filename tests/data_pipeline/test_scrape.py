@@ -327,6 +327,22 @@ def test_limit_is_spread_over_genres_and_lists(out):
     assert asked < 12 * 6  # it did not read the lists to their ends
 
 
+def test_limit_spares_requests_to_spotify(out):
+    """A genre's artists and their albums are read a page at a time, while the genre needs more."""
+    catalogue = make_catalogue(albums=3000, artists=300, genres=12, cover_pixels=32)
+    genres = [name for name in catalogue.genres if '"' not in name]
+    with serve(catalogue) as services:
+        result = collect(
+            services, "spotify", out=out, genres=",".join(genres), limit=60, since=1990
+        )
+        asked = services.counts()["spotify"]
+    assert result.summary["stored"] == 60
+    counts = Counter(genre for line in lines_of(out).values() for genre in line["genres"])
+    assert min(counts[genre] for genre in genres) >= 5
+    # Whole lists take a request for each of 300 artists, and a page of 10 artists of each genre.
+    assert asked < 100
+
+
 def test_per_genre_caps_each_genre(out, services):
     collect(services, out=out, genres="rock,dub", per_genre=5)
     rare = [line for line in lines_of(out).values() if "dub" in line["genres"]]
