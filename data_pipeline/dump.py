@@ -22,6 +22,7 @@ from data_pipeline.choice import Choice, list_label
 from data_pipeline.folder import normalize_genre
 from data_pipeline.http import dicts
 from data_pipeline.musicbrainz import parse_album
+from data_pipeline.options import unknown_name
 from data_pipeline.progress import Progress
 
 ALBUMS_FILE = "release-group.tar.xz"
@@ -30,6 +31,7 @@ TABLES_FILE = "mbdump.tar.bz2"
 
 _MAX_LINE = 16_000_000  # bytes; real ones have a few thousand
 _BATCH = 5_000  # albums a transaction
+_TELLING = 20_000  # albums, read in seconds, that have all but rare genres
 _FRONT = b"1"  # in cover_art_archive.art_type
 
 # Table in the dump: the archive, the columns that are needed, and those to keep by.
@@ -49,7 +51,8 @@ def read_dump(catalog: Catalog, folder: Path, choice: Choice, progress: Progress
     Args:
       catalog: the collection's catalogue.
       folder: the folder with the files of the dump, named as they are published.
-      choice: its artists are looked for.
+      choice: its artists are looked for. The run says early which of its genres the beginning of
+        the dump lacks; that there is none of that name is known at its end.
       progress: the progress display.
 
     Returns:
@@ -85,6 +88,7 @@ def read_dump(catalog: Catalog, folder: Path, choice: Choice, progress: Progress
 
 def _read_albums(catalog: Catalog, file: Path, choice: Choice, progress: Progress) -> set[str]:
     names: set[str] = set()
+    known = catalog.setting("genre_names", [])
     artists = {normalize_genre(artist): list_label("artists", artist) for artist in choice.artists}
     albums = _albums(file, artists, names)
     count, start = 0, time.monotonic()
@@ -93,6 +97,10 @@ def _read_albums(catalog: Catalog, file: Path, choice: Choice, progress: Progres
         count += len(batch)
         rate = count / (time.monotonic() - start)
         progress.show(f"reading {file.name}: {count:,} albums · {rate:,.0f}/s")
+        if count - len(batch) < _TELLING <= count and (
+            unknown := unknown_name("genres", choice.genres, names.union(known))
+        ):
+            progress.say(f"note: {unknown} in the first {count:,} albums of the dump; reading on")
     progress.say(f"{file.name} lists {count:,} albums in {len(names):,} genres")
     return names
 

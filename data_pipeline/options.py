@@ -5,6 +5,7 @@ import difflib
 import importlib.metadata
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import dotenv
@@ -69,7 +70,7 @@ def given_choice(before: Choice) -> tuple[Choice, bool]:
     choice = dataclasses.replace(before, **changes)
     if choice.since and choice.until and choice.since > choice.until:
         raise UserError(f"--since={choice.since} must not be after --until={choice.until}")
-    _check_known("types", choice.types, TYPES)
+    check_names("types", choice.types, TYPES)
     for country in choice.countries:
         if not _COUNTRY.fullmatch(country):
             raise UserError(f"--countries: {country!r} is not a code of two letters, such as JM")
@@ -98,17 +99,19 @@ def removed_ids(given: str) -> list[str]:
     return keys
 
 
-def check_genres(genres: tuple[str, ...], known: list[str]) -> None:
-    """Raises a `UserError` that names the nearest genres if one is unknown."""
-    _check_known("genres", genres, known)
+def check_names(flag: str, names: Collection[str], known: Collection[str]) -> None:
+    """Raises a `UserError` that names the nearest if a name is unknown."""
+    if unknown := unknown_name(flag, names, known):
+        raise UserError(unknown)
 
 
-def _check_known(flag: str, names: tuple[str, ...], known: list[str] | tuple[str, ...]) -> None:
-    unknown = sorted({*names} - {*known})
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], known, n=_MAX_NAMES_TOLD, cutoff=0.5)
+def unknown_name(flag: str, names: Collection[str], known: Collection[str]) -> str | None:
+    """Returns what to say of the first name that is unknown, with the nearest; None if none is."""
+    for name in sorted({*names} - {*known}):
+        near = difflib.get_close_matches(name, known, n=_MAX_NAMES_TOLD, cutoff=0.5)
         nearest = f"the nearest are {', '.join(near)}" if near else "none is like it"
-        raise UserError(f"--{flag}: there is no {unknown[0]!r}; {nearest}")
+        return f"--{flag}: there is no {name!r} ({nearest})"
+    return None
 
 
 def _names(flag: str, given: str) -> tuple[str, ...]:

@@ -144,7 +144,7 @@ def _offline(catalog: Catalog, urls: tuple[str, str]) -> int:
     if wants_all:
         choice = dataclasses.replace(choice, genres=tuple(names))
     elif names:
-        options.check_genres(choice.genres, names)
+        options.check_names("genres", choice.genres, names)
     catalog.remember({"choice": dataclasses.asdict(choice)})
     mark_doubles(catalog)
     chosen = choose(catalog, choice)
@@ -268,7 +268,7 @@ async def _check_genres(
     if wants_all:
         choice = dataclasses.replace(choice, genres=tuple(known))
     elif known:
-        options.check_genres(choice.genres, known)
+        options.check_names("genres", choice.genres, known)
     if isinstance(source, MusicBrainz):
         source.genres = frozenset(known)
     catalog.remember({"choice": dataclasses.asdict(choice)})

@@ -138,6 +138,35 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
         image = tfds.features.Image(shape=features["image"].shape, encoding_format=encoding)
         return tfds.features.FeaturesDict({**features, "image": image})
 
+    @property
+    def _options(self) -> dict[str, Any]:
+        """How the dataset is built: the config's own fields."""
+        fields = AlbumCoversConfig.__annotations__
+        return {name: getattr(self.builder_config, name) for name in fields}
+
+    def download_and_prepare(
+        self, *, download_config: tfds.download.DownloadConfig | None = None, **kwargs: Any
+    ) -> None:
+        """Builds the dataset unless it is there.
+
+        Raises:
+          ValueError: it is there, but was built with other options.
+        """
+        renew = download_config is not None and download_config.download_mode.overwrite_dataset
+        built = self.info.metadata.get("options")
+        if self.data_path.exists() and built not in (None, self._options) and not renew:
+            differing = (
+                f"{name}={built.get(name)!r}, not {value!r}"
+                for name, value in self._options.items()
+                if built.get(name) != value
+            )
+            raise ValueError(
+                f"The dataset in {self.data_path} was built with other options: "
+                f"{'; '.join(differing)}. Build with --overwrite, into another --data_dir, or with "
+                "its options."
+            )
+        super().download_and_prepare(download_config=download_config, **kwargs)
+
     def _download_and_prepare(
         self,
         dl_manager: tfds.download.DownloadManager,
@@ -168,11 +197,7 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
             held_out=counts.get(HELD_OUT, 0),
             **{name: self._counts[name] for name in ("upscaled", "oblong", "colour_managed")},
             skipped=dict(Counter(line["reason"] for line in skipped)),
-            options={
-                field.name: getattr(self.builder_config, field.name)
-                for field in dataclasses.fields(AlbumCoversConfig)
-                if field.name in AlbumCoversConfig.__annotations__
-            },
+            options=self._options,
             collection=_describe_collection(Path(dl_manager.manual_dir)),
         )
         logging.info("%d px: %s", self._size, dict(self.info.metadata))

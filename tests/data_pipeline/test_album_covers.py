@@ -252,6 +252,22 @@ def test_options_of_the_config(folder, tmp_path):
             AlbumCoversConfig(**wrong)
 
 
+def test_dataset_of_other_options_is_not_reused_silently(folder, tmp_path):
+    draw(folder, "a.png", size=(64, 128))
+    describe(folder, {"file_name": "a.png"})
+    padded = AlbumCoversConfig(name="64", pad=True)
+    before = read_back(build(folder, tmp_path))["a"]["image"]
+    build(folder, tmp_path)  # the same options: reused
+    with pytest.raises(ValueError, match=r"pad=False, not True.* --overwrite.* --data_dir") as told:
+        build(folder, tmp_path, padded)
+    assert "\n" not in str(told.value)
+    np.testing.assert_array_equal(read_back(build(folder, tmp_path))["a"]["image"], before)
+    overwrite = tfds.download.GenerateMode.REUSE_CACHE_IF_EXISTS
+    renewed = build(folder, tmp_path, padded, download_mode=overwrite)
+    assert (read_back(renewed)["a"]["image"] != before).any()
+    build(folder, tmp_path, padded)
+
+
 def test_builder_configs_and_image_sizes(folder, tmp_path):
     draw(folder, "a.png", size=(300, 300))
     describe(folder, {"file_name": "a.png"})

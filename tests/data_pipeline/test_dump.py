@@ -8,9 +8,14 @@ import io
 import json
 import lzma
 import tarfile
+from contextlib import closing
 
 import pytest
 
+from data_pipeline.catalog import Catalog
+from data_pipeline.choice import Choice
+from data_pipeline.dump import read_dump
+from data_pipeline.progress import Progress
 from tests.collecting import (
     assert_collected,
     assert_one_error,
@@ -186,6 +191,22 @@ def test_a_later_dump_brings_covers_and_says_nothing_of_newer_albums(dump, tmp_p
         write_index(dump, covered)
         collect(services, out=out, musicbrainz_dump=dump)
     assert_collected(out, CATALOGUE, expected_fields(CATALOGUE))
+
+
+def test_genre_that_is_not_at_the_beginning_of_a_dump_is_told_at_once(dump, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("data_pipeline.dump._BATCH", 20)
+    monkeypatch.setattr("data_pipeline.dump._TELLING", 40)
+    progress = Progress()
+    monkeypatch.setattr(progress, "say", said.append)
+    with closing(Catalog(tmp_path, "musicbrainz")) as catalog:
+        read_dump(catalog, dump, Choice(genres=("rock", "rokc")), progress)
+    early, end = said
+    assert early == (
+        "note: --genres: there is no 'rokc' (the nearest are rock) in the first 40 albums of the "
+        "dump; reading on"
+    )
+    assert "lists 150 albums" in end
 
 
 def test_damaged_and_missing_dumps_are_refused_in_one_line(dump, tmp_path):
