@@ -238,6 +238,7 @@ class Client:
         *,
         max_bytes: int,
         headers: Mapping[str, str] | None = None,
+        data: Mapping[str, str] | None = None,
     ) -> _T:
         """Gets a URL, with retries, and passes the response to `read`.
 
@@ -246,6 +247,7 @@ class Client:
           read: converts the response; raises `FetchError` if it is unusable.
           max_bytes: the maximum length of the body.
           headers: extra headers, sent only to the URL's own origin and not to redirect targets.
+          data: the fields of a form to post; such a request is not redirected.
 
         Returns:
           The result of `read`.
@@ -259,7 +261,7 @@ class Client:
         while True:
             hosts: list[_Host] = []
             try:
-                answer = await self._follow(_parse(url), hosts, max_bytes, headers or {})
+                answer = await self._follow(_parse(url), hosts, max_bytes, headers or {}, data)
                 result = await read(answer)
             except FetchError as failed:
                 # The first host is responsible for the hosts that it redirects to.
@@ -291,7 +293,12 @@ class Client:
                 return result
 
     async def _follow(
-        self, url: URL, hosts: list[_Host], max_bytes: int, headers: Mapping[str, str]
+        self,
+        url: URL,
+        hosts: list[_Host],
+        max_bytes: int,
+        headers: Mapping[str, str],
+        data: Mapping[str, str] | None,
     ) -> Answer:
         """Gets a URL and follows redirects; appends each contacted host to `hosts`."""
         first = url
@@ -305,10 +312,17 @@ class Client:
             own = headers if url.origin() == first.origin() else {}
             try:
                 proxy = None if proxy_bypass(url.host or "") else self._proxies.get(url.scheme)
-                async with self._session.get(
-                    url, headers=own, allow_redirects=False, proxy=proxy
+                async with self._session.request(
+                    "GET" if data is None else "POST",
+                    url,
+                    data=data,
+                    headers=own,
+                    allow_redirects=False,
+                    proxy=proxy,
                 ) as response:
                     if response.status in _REDIRECTS:
+                        if data is not None:
+                            raise FetchError("bad_redirect")
                         try:
                             url = _secure(url.join(URL(response.headers["Location"])))
                         except (KeyError, ValueError) as error:
@@ -506,13 +520,11 @@ async def _read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """Reads a body; raises `FetchError` above `max_bytes`, whatever Content-Length says."""
     if (response.content_length or 0) > max_bytes:
         raise FetchError("too_large")
-    chunks, length = [], 0
-    async for chunk in response.content.iter_any():
-        chunks.append(chunk)
-        length += len(chunk)
-        if length > max_bytes:
-            raise FetchError("too_large")
-    return b"".join(chunks)
+    try:
+        await response.content.readexactly(max_bytes + 1)
+    except asyncio.IncompleteReadError as whole:
+        return whole.partial
+    raise FetchError("too_large")
 
 
 def backoff(tries: int) -> float:

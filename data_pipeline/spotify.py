@@ -5,18 +5,14 @@ depend on when it was registered, so page sizes and abilities are probed and sav
 """
 
 import asyncio
+import base64
 import json
-import logging
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import requests
-import spotipy
-from spotipy.cache_handler import MemoryCacheHandler
-from spotipy.oauth2 import SpotifyClientCredentials, SpotifyOauthError
 from yarl import URL
 
 from dac.errors import UserError
@@ -28,7 +24,6 @@ from data_pipeline.http import (
     Client,
     FetchError,
     UnavailableError,
-    backoff,
     dicts,
     natural,
     read_json,
@@ -53,11 +48,21 @@ MAX_BYTES = 16_000_000  # per response
 COVER_SIZES = (640, 300, 64)
 
 _ID = re.compile(r"[0-9A-Za-z]{22}")
-_TOKEN_S = 30.0
+_NEW_S = 30.0  # a token that is rejected within this time never worked
 _MAX_URL = 2000  # characters
 
-# At level DEBUG it logs the header with the secret.
-logging.getLogger("spotipy").setLevel(logging.WARNING)
+
+class _RefusedError(FetchError):
+    """An error that Spotify answered with, which a retry would not change."""
+
+    def __init__(self, answer: Answer):
+        super().__init__(f"http_{answer.status}", retry=False)
+        self.status = answer.status
+        try:
+            message = json.loads(answer.body)["error"]["message"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            message = None
+        self.message = (clean_text(message) or "no message")[:100]
 
 
 class Spotify:
@@ -94,13 +99,9 @@ class Spotify:
         self._client = client
         self._api = api
         self._size = size
-        self._auth = SpotifyClientCredentials(
-            client_id,
-            client_secret,
-            requests_timeout=_TOKEN_S,
-            cache_handler=MemoryCacheHandler(),
-        )
-        self._auth.OAUTH_TOKEN_URL = token_url
+        self._token_url = token_url
+        login = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
+        self._login = {"Authorization": f"Basic {login}"}
         self._token: str | None = None
         self._issued_at = 0.0  # on the monotonic clock
         self._token_lock = asyncio.Lock()
@@ -120,7 +121,7 @@ class Spotify:
     async def read(self, part: List) -> AsyncIterator[Page]:
         """Yields the pages of a genre's artists, an artist's albums or related artists."""
         if part.kind == "related":
-            related = await self._related(part.key) if self._has_related() else None
+            related = await self._related(part.key) if self._has_related() else []
             # Only an artist who has a wanted genre is worth the requests.
             items = [item for item in dicts(related) if self._wanted & {*_genres(item)}]
             yield self._artists(items, related=False)
@@ -129,14 +130,12 @@ class Spotify:
         while offset is not None:
             if part.kind == "genre":
                 name = part.key.replace('"', " ")  # quotes cannot be escaped
-                answer, end = await self._list(
-                    "search", offset, "artists", q=f'genre:"{name}"', type="artist"
-                )
+                answer, end = await self._list("search", offset, q=f'genre:"{name}"', type="artist")
                 offset = _next(answer, end, LAST_RESULT)
                 page = self._artists(answer["items"], part.key, related=self._has_related())
             else:
                 answer, end = await self._list(
-                    f"artists/{part.key}/albums", offset, None, include_groups="album"
+                    f"artists/{part.key}/albums", offset, include_groups="album"
                 )
                 offset = _next(answer, end, _LAST_ALBUM)
                 items = [item for item in dicts(answer["items"]) if _id(item)]
@@ -166,70 +165,44 @@ class Spotify:
     def _has_related(self) -> bool:
         return self.learned.get("related_artists", True)
 
-    async def _related(self, artist: str) -> Any:
-        """Returns an artist's related artists, None if they are not available."""
+    async def _related(self, artist: str) -> list[Any]:
+        """Returns an artist's related artists, empty if they are not available."""
         try:
-            answer = await self._get(f"artists/{artist}/related-artists", "artists")
-        except spotipy.SpotifyException as error:
-            if error.http_status not in (403, 404):
-                raise FetchError(f"http_{error.http_status}", retry=False) from error
+            answer = await self._get(f"artists/{artist}/related-artists")
+        except _RefusedError as error:
+            if error.status not in (403, 404):
+                raise
             # 403 means that the app lacks access. A single 404 may only mean that this artist is
             # unknown; a second one means that the app lacks access.
             self._without_related += 1
-            if error.http_status == 403 or self._without_related > 1:
+            if error.status == 403 or self._without_related > 1:
                 self.learned.setdefault("related_artists", False)
-            return None
+            return []
         self.learned["related_artists"] = True
-        return answer["artists"]
+        return answer["items"]
 
-    async def _list(
-        self, path: str, offset: int, part: str | None, **query: str
-    ) -> tuple[dict[str, Any], int]:
-        """Returns a page of a list, as large as the app may request, and the next offset.
-
-        Args:
-          path: the list's path below the API's root.
-          offset: the offset of the page.
-          part: the key of the object with the list, None if it is the response itself.
-          **query: further query parameters.
-        """
+    async def _list(self, path: str, offset: int, **query: str) -> tuple[dict[str, Any], int]:
+        """Returns a page of a list, as large as the app may request, and the next offset."""
         while True:
             size = self.learned.get("page_size", PAGE_SIZES[0])
             try:
-                answer = await self._get(
-                    path,
-                    part or "items",
-                    nested=part is not None,
-                    limit=size,
-                    offset=offset,
-                    **query,
-                )
-            except spotipy.SpotifyException as error:
+                return await self._get(path, limit=size, offset=offset, **query), offset + size
+            except _RefusedError as error:
                 smaller = [known for known in PAGE_SIZES if known < size]
-                if error.http_status == 400 and "limit" in error.msg.lower() and smaller:
+                if error.status == 400 and "limit" in error.message.lower() and smaller:
                     self.learned["page_size"] = min(smaller[0], self.learned.get("page_size", size))
                     continue
-                if error.http_status == 403:
+                if error.status == 403:
                     raise UserError(
-                        f"Spotify refused access ({error.msg:.100}); since 2026 app owners need "
+                        f"Spotify refused access ({error.message}); since 2026 app owners need "
                         "Premium: check your app's page at developer.spotify.com"
                     ) from error
-                raise FetchError(f"http_{error.http_status}", retry=False) from error
-            return answer if part is None else answer[part], offset + size
+                raise
 
-    async def _get(
-        self, path: str, part: str, nested: bool = False, **query: str | int
-    ) -> dict[str, Any]:
-        """Returns a JSON response of the API.
-
-        Args:
-          path: the path below the API's root.
-          part: the key of the list that the response must have.
-          nested: whether `part` is an object with the list in its `items`.
-          **query: the query parameters.
+    async def _get(self, path: str, **query: str | int) -> dict[str, Any]:
+        """Returns a page of the API: an object with a list of `items`.
 
         Raises:
-          spotipy.SpotifyException: the response is an error that a retry would not change.
           FetchError: the request failed.
           UserError: Spotify rejected the app or its token.
         """
@@ -237,57 +210,59 @@ class Spotify:
 
         async def read(answer: Answer) -> dict[str, Any]:
             if answer.status >= 400:
-                raise _error(answer)
+                raise _RefusedError(answer)
             value = await read_json(answer)
-            listed = value.get(part)
-            if nested:
-                listed = listed.get("items") if isinstance(listed, dict) else None
-            if not isinstance(listed, list):
+            page = value.get("artists", value)  # a search has its page in there,
+            page = {"items": page} if isinstance(page, list) else page  # related artists a list
+            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
                 raise FetchError("malformed_json")
-            return value
+            return page
 
         expired = None
         while True:
             token = await self._valid_token(expired)
+            headers = {"Authorization": f"Bearer {token}"}
             try:
-                return await self._client.fetch(
-                    url, read, max_bytes=MAX_BYTES, headers={"Authorization": f"Bearer {token}"}
-                )
-            except spotipy.SpotifyException as error:
-                if error.http_status != 401:
+                return await self._client.fetch(url, read, max_bytes=MAX_BYTES, headers=headers)
+            except _RefusedError as error:
+                if error.status != 401:
                     raise
-                if expired is not None and time.monotonic() - self._issued_at < _TOKEN_S:
+                if expired is not None and time.monotonic() - self._issued_at < _NEW_S:
                     raise UserError(
-                        f"Spotify rejected the token it just issued ({error.msg:.100}); try again "
+                        f"Spotify rejected the token it just issued ({error.message}); try again "
                         "later"
                     ) from error
                 expired = token
 
     async def _valid_token(self, expired: str | None) -> str:
         """Returns a token, a new one if the current one is `expired`."""
+
+        async def read(answer: Answer) -> str:
+            if answer.status in (400, 401) and b"_client" in answer.body:  # RFC 6749, 5.2
+                raise UserError(
+                    "Spotify has no app with this SPOTIPY_CLIENT_ID and SPOTIPY_CLIENT_SECRET; "
+                    "copy both from developer.spotify.com/dashboard"
+                )
+            token = (await read_json(answer)).get("access_token")
+            if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+                raise FetchError("malformed_json")
+            return token
+
         async with self._token_lock:
-            start, tries = time.monotonic(), 0
+            start = time.monotonic()
             while self._token is None or self._token == expired:
                 try:
-                    # The cache trusts the local clock; only the API knows if a token expired.
-                    self._token = await asyncio.to_thread(
-                        self._auth.get_access_token, as_dict=False, check_cache=False
+                    self._token = await self._client.fetch(
+                        self._token_url,
+                        read,
+                        max_bytes=MAX_BYTES,
+                        headers=self._login,
+                        data={"grant_type": "client_credentials"},
                     )
                     self._issued_at = time.monotonic()
-                    break
-                except SpotifyOauthError as error:
-                    if error.error in ("invalid_client", "invalid_grant", "unauthorized_client"):
-                        raise UserError(
-                            "Spotify has no app with this SPOTIPY_CLIENT_ID and "
-                            "SPOTIPY_CLIENT_SECRET; copy both from developer.spotify.com/dashboard"
-                        ) from None
-                except (requests.RequestException, KeyError, TypeError, ValueError):
-                    pass
-                # Error messages are not shown, as they may contain the secret.
-                if time.monotonic() - start > self._client.max_wait:
-                    raise UnavailableError("Spotify", 0, "issued no token") from None
-                tries += 1
-                await asyncio.sleep(backoff(tries))
+                except FetchError as error:
+                    if not error.retry or time.monotonic() - start > self._client.max_wait:
+                        raise UnavailableError("Spotify", 0, "issued no token") from error
             return self._token
 
     def _album(self, item: dict[str, Any], artist: str) -> Album:
@@ -336,13 +311,3 @@ def _next(answer: dict[str, Any], end: int, last: int) -> int | None:
     # Without a total, `next` shows whether there is more.
     more = answer.get("next", True) is not None if total is None else end < total
     return end if more and answer["items"] and end < last else None
-
-
-def _error(answer: Answer) -> spotipy.SpotifyException:
-    """Returns the error described in a response."""
-    try:
-        error = json.loads(answer.body)["error"]
-        message, reason = str(error["message"]), error.get("reason")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        message, reason = "no message", None
-    return spotipy.SpotifyException(answer.status, -1, clean_text(message) or "", reason)
