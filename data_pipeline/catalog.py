@@ -6,13 +6,12 @@ killed at any point and the next one continues from there.
 
 import json
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dac.errors import UserError
 from data_pipeline.albums import Album, Cover, Failure, List, Page, Stored
 from data_pipeline.catalog_file import lock, open_to_write, read_setting
 
@@ -25,6 +24,7 @@ _MAX_READS = 4
 
 # A job that can be run now. A failure in the future means that the clock was set back.
 READY = "(state = 'waiting' OR (retry_at IS NOT NULL AND (retry_at <= :now OR failed_at > :now)))"
+_TO_FETCH = f"chosen AND state IN ('waiting', 'failed') AND {READY}"
 _READ_AGAIN = """
 WITH RECURSIVE parts (id) AS (
   SELECT ?1 UNION SELECT lists.id FROM lists JOIN parts ON lists.parent = parts.id)
@@ -73,15 +73,14 @@ class Catalog:
       db: the connection.
     """
 
-    def __init__(self, folder: Path, source: str):
+    def __init__(self, folder: Path, source: str, renew: bool = True):
         """Opens the catalogue of a collection, or creates it.
-
-        A catalogue of an earlier version is moved aside. Its pictures stay, and are not fetched
-        again once their albums are listed.
 
         Args:
           folder: the collection's folder, created if missing.
           source: the name of the source.
+          renew: whether a catalogue of an earlier version may be moved aside. Its pictures stay,
+            and are not fetched again once their albums are listed.
 
         Raises:
           UserError: the folder or its catalogue cannot be used, has another source or is locked.
@@ -89,7 +88,7 @@ class Catalog:
         self.folder = folder
         with ExitStack() as stack:
             stack.enter_context(lock(folder))
-            self.db = stack.enter_context(closing(open_to_write(folder, source)))
+            self.db = stack.enter_context(closing(open_to_write(folder, source, renew)))
             self._open = stack.pop_all()
 
     def close(self) -> None:
@@ -132,12 +131,12 @@ class Catalog:
 
     # What a source lists ------------------------------------------------------------------------
 
-    def add_lists(self, lists: Iterable[List], parent: int | None = None) -> None:
+    def add_lists(self, lists: Iterable[List]) -> None:
         """Adds lists to be read; known ones stay as they are."""
         with self.db:
-            self._add_lists(lists, parent)
+            self._add_lists(lists)
 
-    def _add_lists(self, lists: Iterable[List], parent: int | None) -> None:
+    def _add_lists(self, lists: Iterable[List], parent: int | None = None) -> None:
         self.db.executemany(
             "INSERT INTO lists (kind, key, first, last, label, parent) VALUES (?, ?, ?, ?, ?, ?) "
             "ON CONFLICT DO NOTHING",
@@ -247,7 +246,7 @@ class Catalog:
             if unread != 0:  # None if there are no parts
                 return
             if found < total and tries >= _MAX_READS:
-                self._fail("lists", number, Failure("incomplete", False))
+                self.fail("lists", number, Failure("incomplete", False))
                 return
             if found == total or tries >= _MAX_READS:
                 self.db.execute("UPDATE lists SET found = ? WHERE id = ?", (found, number))
@@ -262,9 +261,10 @@ class Catalog:
         """Marks a list as failed, although it gave `found` albums."""
         with self.db:
             self.db.execute("UPDATE lists SET found = ? WHERE id = ?", (found, part.id))
-            self._fail("lists", part.id, failure)
+            self.fail("lists", part.id, failure)
 
-    def _fail(self, table: str, number: int, failure: Failure) -> None:
+    def fail(self, table: str, number: int, failure: Failure) -> None:
+        """Marks a job of a table as failed, in the current transaction."""
         now = time.time()
         self.db.execute(
             f"UPDATE {table} SET state = 'failed', reason = ?, failed_at = ?, "
@@ -277,17 +277,13 @@ class Catalog:
 
     def count_to_fetch(self) -> int:
         """Returns the number of chosen covers to fetch."""
-        return self.db.execute(
-            "SELECT count(*) FROM albums WHERE chosen "
-            f"AND state IN ('waiting', 'failed') AND {READY}",
-            {"now": time.time()},
-        ).fetchone()[0]
+        query = f"SELECT count(*) FROM albums WHERE {_TO_FETCH}"
+        return self.db.execute(query, {"now": time.time()}).fetchone()[0]
 
     def covers_to_fetch(self, after: int, count: int) -> list[Cover]:
         """Returns up to `count` chosen covers to fetch, of albums with row ids above `after`."""
         rows = self.db.execute(
-            "SELECT id, key, url, sha256 FROM albums WHERE chosen "
-            f"AND state IN ('waiting', 'failed') AND {READY} AND id > :after "
+            f"SELECT id, key, url, sha256 FROM albums WHERE {_TO_FETCH} AND id > :after "
             "ORDER BY id LIMIT :count",
             {"now": time.time(), "after": after, "count": count},
         )
@@ -299,70 +295,7 @@ class Catalog:
         with self.db:
             for cover, result in results:
                 if isinstance(result, Failure):
-                    self._fail("albums", cover.album, result)
+                    self.fail("albums", cover.album, result)
                     continue
                 # Nothing is known of a file that was found on disk, but it may have been before.
                 self.db.execute(_STORE, asdict(result) | {"now": now, "album": cover.album})
-
-    def stored_files(self) -> Iterator[tuple[int, str, int]]:
-        """Yields the row id, file name and size in bytes of each stored cover."""
-        yield from self.db.execute(
-            "SELECT id, file_name, bytes FROM albums WHERE state = 'done' ORDER BY id"
-        )
-
-    def lose(self, albums: Sequence[int]) -> None:
-        """Marks covers whose files are gone: they are not fetched again unless asked for."""
-        with self.db:
-            for album in albums:
-                self._fail("albums", album, Failure("lost", False))
-
-    def remove(self, keys: Iterable[str]) -> int:
-        """Marks covers as removed, for good; returns how many were stored.
-
-        The row of an album stays, also of one that is not known yet, so that it never comes back.
-        """
-        keys = [(key,) for key in keys]
-        with self.db:
-            stored = 0
-            for key in keys:
-                stored += self.db.execute(
-                    "SELECT count(*) FROM albums WHERE key = ? AND state = 'done'", key
-                ).fetchone()[0]
-            self.db.executemany(
-                "INSERT INTO albums (key, state) VALUES (?, 'removed') ON CONFLICT DO UPDATE "
-                "SET state = 'removed', reason = NULL, retry_at = NULL, chosen = 0",
-                keys,
-            )
-        return stored
-
-    def removed(self) -> list[str]:
-        """Returns the keys of the removed albums."""
-        rows = self.db.execute("SELECT key FROM albums WHERE state = 'removed' ORDER BY id")
-        return [key for (key,) in rows]
-
-    # Failures -----------------------------------------------------------------------------------
-
-    def retry_failed(self, reason: str | None) -> None:
-        """Puts back failed jobs with one reason, or all that may be had after all.
-
-        Without a reason, covers that do not exist and files that were deleted are left alone.
-
-        Raises:
-          UserError: no failed job has that reason.
-        """
-        lists = "SELECT reason FROM lists WHERE state = 'failed'"
-        query = f"{lists} UNION SELECT reason FROM albums WHERE state = 'failed'"
-        reasons = {found for (found,) in self.db.execute(query)}
-        if reason is not None and reason not in reasons:
-            known = ", ".join(sorted(reasons)) or "none"
-            raise UserError(
-                f"--retry_failed={reason}: nothing failed for this reason; known reasons: {known}"
-            )
-        with self.db:
-            for table in ("lists", "albums"):
-                self.db.execute(
-                    f"UPDATE {table} SET state = 'waiting', reason = NULL, retry_at = NULL, "
-                    "tries = 0 WHERE state = 'failed' "
-                    "AND iif(?1 IS NULL, reason NOT IN ('no_cover', 'lost'), reason = ?1)",
-                    (reason,),
-                )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dac.errors import UserError
+from data_pipeline.cli import warn
 
 CATALOG_FILE = "covers.db"
 LOCK_FILE = "covers.lock"
@@ -115,34 +116,40 @@ def lock(folder: Path) -> IO[str]:
     return file
 
 
-def open_to_write(folder: Path, source: str) -> sqlite3.Connection:
+def open_to_write(folder: Path, source: str, renew: bool) -> sqlite3.Connection:
     """Opens a collection's catalogue, or creates it; moves one of an earlier version aside.
 
     Raises:
-      UserError: the file cannot be used, or has another source.
+      UserError: the file cannot be used, has another source, or has an earlier version although
+        it is not to be renewed.
     """
     file = folder / CATALOG_FILE
     settings: dict[str, Any] = {"source": source}
-    with closing(_connect(file, "rwc")) as db:
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version:
-            _check_source(db, folder, source)
-        if 0 < version < _VERSION:
+    db = _connect(file, "rwc")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version:
+        _check_source(db, folder, source)
+    if 0 < version < _VERSION:
+        with closing(db):
+            if not renew:
+                raise UserError(f"{file} was made by an earlier version; give --genres to renew it")
             since, until = read_setting(db, "years", (None, None))
             settings["choice"] = {"since": since or 0, "until": until or 0}
-            if size := read_setting(db, "size"):
-                settings["size"] = size
+            settings["size"] = read_setting(db, "size")
             # A reader may keep the log file; it must not be taken for that of the new catalogue.
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    if 0 < version < _VERSION:
         os.replace(file, folder / f"covers-{version}.db")
-    db = _connect(file, "rwc")
+        warn(
+            f"{file} was made by an earlier version and is moved aside; its pictures are taken "
+            "over, and its years and size"
+        )
+        db = _connect(file, "rwc")
     db.executescript(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
         f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES};"
         f"PRAGMA cache_size = -{_CACHE_KIB}"
     )
-    if not db.execute("PRAGMA user_version").fetchone()[0]:
+    if version < _VERSION:
         db.executescript(
             f"BEGIN IMMEDIATE; {_SCHEMA}"
             f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION};"
@@ -151,18 +158,6 @@ def open_to_write(folder: Path, source: str) -> sqlite3.Connection:
         db.executemany("INSERT INTO settings VALUES (?, ?)", rows)
         db.commit()
     return db
-
-
-def is_of_earlier_version(folder: Path) -> bool:
-    """Returns whether opening a collection's catalogue to write would move the file aside.
-
-    Raises:
-      UserError: the file is not a catalogue.
-    """
-    if not (folder / CATALOG_FILE).is_file():
-        return False
-    with closing(_connect(folder / CATALOG_FILE, "ro")) as db:
-        return 0 < db.execute("PRAGMA user_version").fetchone()[0] < _VERSION
 
 
 def open_to_read(folder: Path, source: str | None = None) -> sqlite3.Connection:

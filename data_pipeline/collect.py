@@ -10,51 +10,33 @@ import math
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from data_pipeline import store
 from data_pipeline.albums import Cover, Failure, List, Page, Stored
+from data_pipeline.answers import Answer, FetchError
 from data_pipeline.catalog import Catalog
 from data_pipeline.choice import Choice, choose, count_labels
 from data_pipeline.cores import count_cores
 from data_pipeline.doubles import mark_doubles
-from data_pipeline.http import Answer, Client, FetchError
+from data_pipeline.fetch import fetch_cover
+from data_pipeline.http import Client
 from data_pipeline.metadata import write_metadata
+from data_pipeline.musicbrainz import MusicBrainz
 from data_pipeline.progress import Progress, duration
+from data_pipeline.spotify import Spotify
 
 _T = TypeVar("_T")
+Source = MusicBrainz | Spotify
 
 LISTERS = 4  # concurrent page requests, if the rate allows
 BATCH = 256  # catalogue rows read or written at a time
 
 _METADATA_S = 60.0  # between rewrites of metadata.jsonl, at least,
 _METADATA_SHARE = 20  # and at least this many times as long as the last one took
-_GONE = (404, 410)
-
-
-class Source(Protocol):
-    """A service that lists albums."""
-
-    name: str
-    learned: dict[str, Any]
-
-    async def all_genres(self) -> list[str]:
-        """Returns the names of all genres, empty if the source has no such list."""
-
-    def lists(self, choice: Choice) -> list[List]:
-        """Returns the lists that a choice needs."""
-
-    def read(self, part: List) -> AsyncIterator[Page]:
-        """Yields the pages of a list."""
-
-    def cover_urls(self, cover: Cover) -> list[str]:
-        """Returns the URLs of a cover, the best first; none if it has none."""
-
-    def release_of(self, urls: tuple[str, ...]) -> str | None:
-        """Returns the id of the edition that a cover is of, from the URLs that led to it."""
 
 
 class Collector:
@@ -286,26 +268,8 @@ class Collector:
     async def _download(self, client: Client, source: Source) -> None:
         loop = asyncio.get_running_loop()
         folder = self._catalog.folder
-        while True:
-            cover = await self._covers.get()
-            found = await loop.run_in_executor(self._checkers, store.find, folder, cover)
-            if found is not None:
-                await self._results.put((cover, found))
-                continue
-            try:
-                await self._fetch_cover(client, source, cover)
-            except FetchError as error:
-                await self._results.put((cover, Failure(error.reason, error.retry)))
 
-    async def _fetch_cover(self, client: Client, source: Source, cover: Cover) -> None:
-        """Fetches and stores the best of a cover's sizes that there is."""
-        urls = source.cover_urls(cover)
-        if not urls:
-            raise FetchError("no_cover", retry=False)
-
-        async def keep(answer: Answer) -> None:
-            loop = asyncio.get_running_loop()
-            folder = self._catalog.folder
+        async def store_answer(cover: Cover, answer: Answer) -> None:
             stored = await loop.run_in_executor(
                 self._checkers, store.store, folder, cover.key, answer
             )
@@ -313,27 +277,23 @@ class Collector:
             stored = replace(stored, picture_url=picture, release=source.release_of(answer.urls))
             await self._results.put((cover, stored))
 
-        async def read(answer: Answer) -> None:
-            if answer.status in _GONE:
-                # The service itself knows whether there is a cover; a server behind it may just
-                # not have the file.
-                behind = len(answer.urls) > 1
-                raise FetchError("file_not_found" if behind else "no_cover", retry=False)
-            if answer.status >= 400:
-                raise FetchError(f"http_{answer.status}", retry=False)
+        async def keep(answer: Answer) -> None:
             # Whatever ends the run, a file that is written is recorded with where it is from.
-            task = asyncio.create_task(keep(answer))
+            task = asyncio.create_task(store_answer(cover, answer))
             self._storing.add(task)
             task.add_done_callback(self._storing.discard)
             await asyncio.shield(task)
 
-        for url in urls:
+        while True:
+            cover = await self._covers.get()
+            found = await loop.run_in_executor(self._checkers, store.find, folder, cover)
+            if found is not None:
+                await self._results.put((cover, found))
+                continue
             try:
-                return await client.fetch(url, read, max_bytes=store.MAX_BYTES)
+                await fetch_cover(client, source.cover_urls(cover), keep)
             except FetchError as error:
-                if error.reason != "file_not_found":
-                    raise
-        raise FetchError("file_not_found", retry=True)
+                await self._results.put((cover, Failure(error.reason, error.retry)))
 
     # Periodic tasks -------------------------------------------------------------------------------
 

@@ -11,19 +11,18 @@ import json
 import lzma
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import IO
 
 from dac.errors import UserError
 from data_pipeline.albums import Album
+from data_pipeline.answers import dicts
 from data_pipeline.catalog import Catalog
 from data_pipeline.choice import Choice, list_label
 from data_pipeline.folder import normalize_genre
-from data_pipeline.http import dicts
-from data_pipeline.musicbrainz import parse_album
 from data_pipeline.options import unknown_name
 from data_pipeline.progress import Progress
+from data_pipeline.release_groups import parse_album
 
 ALBUMS_FILE = "release-group.tar.xz"
 INDEX_FILE = "mbdump-cover-art-archive.tar.bz2"
@@ -107,7 +106,9 @@ def _read_albums(catalog: Catalog, file: Path, choice: Choice, progress: Progres
 
 def _albums(file: Path, artists: dict[str | None, str], names: set[str]) -> Iterator[Album]:
     """Yields the albums of a dump that are wanted; adds the genres to `names`."""
-    for line in _lines(file, "mbdump/release-group"):
+    members = _members(file, {"mbdump/release-group"})
+    _, lines = next(members)
+    for line in lines:
         try:
             item = json.loads(line)
         except (ValueError, RecursionError):
@@ -172,12 +173,7 @@ def _drop_albums_without_cover(catalog: Catalog, folder: Path, progress: Progres
             db.execute(f"DROP TABLE IF EXISTS {name}")
 
 
-def _lines(file: Path, member: str) -> Iterator[bytes]:
-    for _, lines in _members(file, {member: member}):
-        yield from lines
-
-
-def _members(file: Path, wanted: dict[str, str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+def _members(file: Path, wanted: Collection[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Yields the wanted members of an archive with their lines, decompressed as they are read."""
     left = {*wanted}
     with tarfile.open(file, "r|*") as archive:
@@ -185,12 +181,7 @@ def _members(file: Path, wanted: dict[str, str]) -> Iterator[tuple[str, Iterator
             stream = archive.extractfile(member) if member.name in left else None
             if stream is not None:
                 left.discard(member.name)
-                yield member.name, _read_lines(stream)
+                yield member.name, iter(lambda: stream.readline(_MAX_LINE), b"")  # noqa: B023
             if not left:
                 return
     raise ValueError(f"{file.name} has no {', '.join(sorted(left))}")
-
-
-def _read_lines(stream: IO[bytes]) -> Iterator[bytes]:
-    while line := stream.readline(_MAX_LINE):
-        yield line

@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +41,29 @@ was fetched.
 """,
 }
 
-# A label that begins with = is of a list, not a genre.
+# The first three columns are of the cover; the others, if known, the fields of its line. A label
+# that begins with = is of a list, not a genre.
 _COVERS = """
 WITH first AS (SELECT sha256, min(id) AS id FROM albums
   WHERE chosen AND state = 'done' GROUP BY sha256 HAVING count(*) > 1),
 alike AS (SELECT cluster, min(id) AS id FROM albums
   WHERE chosen AND state = 'done' AND cluster IS NOT NULL GROUP BY cluster)
-SELECT albums.id, albums.key, albums.url, file_name, release_year, artist, title, types, release,
-  picture_url, stored_at, albums.sha256,
-  (SELECT json_group_array(label) FROM labels WHERE album = albums.id AND label NOT LIKE '=%'),
-  (SELECT key FROM albums AS same WHERE same.id = first.id AND same.id <> albums.id),
-  (SELECT key FROM albums AS other WHERE other.id = alike.id AND other.sha256 <> albums.sha256)
+SELECT albums.id, key, url, file_name, key AS album_id,
+  (SELECT json_group_array(label) FROM labels
+    WHERE album = albums.id AND label NOT LIKE '=%') AS genres,
+  release_year, artist, title, nullif(types, '[]') AS types,
+  (SELECT key FROM albums AS same
+    WHERE same.id = first.id AND same.id <> albums.id) AS same_as,
+  (SELECT key FROM albums AS other
+    WHERE other.id = alike.id AND other.sha256 <> albums.sha256) AS similar_to,
+  :source AS source, replace(:page, '{{key}}', key) AS page_url, picture_url,
+  release AS release_id, date(stored_at, 'unixepoch') AS fetched,
+  nullif(lower(hex(albums.sha256)), '') AS sha256
 FROM albums LEFT JOIN first ON first.sha256 = albums.sha256
 LEFT JOIN alike ON alike.cluster = albums.cluster
 WHERE chosen AND {which} ORDER BY albums.id
 """
+_JSON = ("genres", "types")
 
 
 def write_metadata(folder: Path) -> None:
@@ -107,29 +114,15 @@ def _read_covers(folder: Path, which: str) -> Iterator[tuple[Cover, dict[str, An
     """Yields chosen covers with the known fields of their albums."""
     with closing(open_to_read(folder)) as db:
         source = read_setting(db, "source")
-        for row in db.execute(_COVERS.format(which=which)):
-            number, key, url, file_name, year, artist, title, types, release, *rest = row
-            picture, stored_at, sha256, genres, same_as, similar_to = rest
-            day = stored_at and datetime.fromtimestamp(stored_at, UTC).date().isoformat()
-            known = {
-                "file_name": file_name,
-                "album_id": key,
-                "genres": json.loads(genres),
-                "release_year": year,
-                "artist": artist,
-                "title": title,
-                "types": json.loads(types) or None,
-                "same_as": same_as,
-                "similar_to": similar_to,
-                "source": source,
-                "page_url": _PAGES[source].format(key=key),
-                "picture_url": picture,
-                "release_id": release,
-                "fetched": day,
-                "sha256": sha256 and sha256.hex(),
+        rows = db.execute(_COVERS.format(which=which), {"source": source, "page": _PAGES[source]})
+        names = [column[0] for column in rows.description[3:]]
+        for row in rows:
+            fields = {
+                name: json.loads(value) if name in _JSON else value
+                for name, value in zip(names, row[3:], strict=True)
+                if value is not None
             }
-            fields = {name: value for name, value in known.items() if value is not None}
-            yield Cover(number, key, url), fields
+            yield Cover(*row[:3]), fields
 
 
 def _write_parquet(file: Path, rows: Iterator[dict[str, Any]]) -> None:

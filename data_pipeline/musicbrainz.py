@@ -18,9 +18,11 @@ from yarl import URL
 
 from dac.covers.conditions import MIN_YEAR
 from data_pipeline.albums import ALL_YEARS, UNDATED, Album, Cover, List, Page
+from data_pipeline.answers import Answer, FetchError, dicts, natural, read_json
 from data_pipeline.choice import Choice, list_label
-from data_pipeline.folder import clean_text, normalize_genre, parse_year
-from data_pipeline.http import Answer, Client, FetchError, dicts, natural, read_json
+from data_pipeline.folder import normalize_genre
+from data_pipeline.http import Client
+from data_pipeline.release_groups import MBID, mbid, parse_album
 
 PUBLIC_API = "https://musicbrainz.org/ws/2"
 PUBLIC_COVERS = "https://coverartarchive.org"
@@ -40,7 +42,6 @@ _QUIET_TURNS = 3
 # Where a part is given up: no genre has that many albums of a year.
 _LAST_OFFSET = 100_000
 
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Where the archive redirects to: item and file of a release's picture.
 _ITEM = re.compile(r"/download/mbid-([0-9a-f-]{36})/")
 
@@ -148,18 +149,18 @@ class MusicBrainz:
     async def _page(self, part: List, offset: int) -> tuple[set[str], list[Album], int]:
         """Returns the ids of a page, its albums, and the number of all matches."""
         flag, id_field, name_field = _FIELDS[part.kind]
-        is_id = part.kind != "country" and _ID.fullmatch(part.key)
+        is_id = part.kind != "country" and MBID.fullmatch(part.key)
         clause = f"{id_field}:{part.key}" if is_id else f"{name_field}:{_phrase(part.key)}"
         of_releases = part.kind in ("label", "country")
         field = "date" if of_releases else "firstreleasedate"
         query = f"{clause} AND primarytype:album{_dates(part, field)}"
         resource = "release" if of_releases else "release-group"
         items, total = await self._search(resource, query, offset)
-        ids = {key for item in items if (key := _id(item))}
+        ids = {key for item in items if (key := mbid(item))}
         if part.kind in ("artist", "label") and not is_id:  # the search also finds longer names
             items = [item for item in items if normalize_genre(part.key) in _names(item)]
         if of_releases:
-            groups = {key for item in items if (key := _id(item.get("release-group")))}
+            groups = {key for item in items if (key := mbid(item.get("release-group")))}
             items = await self._groups(groups)
         lists = () if part.kind == "genre" else (list_label(flag, part.key),)
         listed = part.key if part.kind == "genre" else None
@@ -173,7 +174,7 @@ class MusicBrainz:
         while (missing := sorted(keys - {*found})) and quiet < _QUIET_TURNS:
             query = f"rgid:({' OR '.join(missing)})"
             items, _ = await self._get("release-group", 0, "release-groups", "count", query=query)
-            new = {key: item for item in dicts(items) if (key := _id(item)) in missing}
+            new = {key: item for item in dicts(items) if (key := mbid(item)) in missing}
             quiet = 0 if new else quiet + 1
             found |= new
         return [*found.values()]
@@ -236,47 +237,7 @@ class MusicBrainz:
     def release_of(self, urls: tuple[str, ...]) -> str | None:
         """Returns the id of the release that a cover is of, from the URLs that led to it."""
         found = [match[1] for url in urls[1:] if (match := _ITEM.search(url))]
-        return found[0] if found and _ID.fullmatch(found[0]) else None
-
-
-def parse_album(
-    item: dict[str, Any],
-    genres: frozenset[str],
-    lists: tuple[str, ...] = (),
-    listed: str | None = None,
-) -> Album | None:
-    """Returns the album that a release group describes, None if it has no valid id.
-
-    Args:
-      item: the release group, of the web service or of a dump.
-      genres: the names of all genres.
-      lists: the labels of the lists that the album is on.
-      listed: the genre that was searched for, for albums that come without tags.
-    """
-    key = _id(item)
-    if key is None:
-        return None
-    tags = {normalize_genre(tag.get("name")) for tag in dicts(item.get("tags")) if _is_voted(tag)}
-    if "tags" not in item and listed is not None:
-        tags.add(listed)
-    types = item.get("secondary-types")
-    credit = "".join(
-        f"{part.get('name') or ''}{part.get('joinphrase') or ''}"
-        for part in dicts(item.get("artist-credit"))
-    )
-    return Album(
-        key=key,
-        title=clean_text(item.get("title")),
-        artist=clean_text(credit),
-        release_year=parse_year(item.get("first-release-date")),
-        genres=tuple(sorted(genres & tags)),
-        types=tuple(
-            sorted({name for value in types if (name := normalize_genre(value))})
-            if isinstance(types, list)
-            else ()
-        ),
-        lists=lists,
-    )
+        return found[0] if found and MBID.fullmatch(found[0]) else None
 
 
 def _split(part: List) -> tuple[List, ...]:
@@ -316,21 +277,9 @@ def _phrase(name: str) -> str:
     return f'"{escaped}"'
 
 
-def _id(item: Any) -> str | None:
-    """Returns the id of an item if it is valid, and so safe in a path; else None."""
-    value = item.get("id") if isinstance(item, dict) else None
-    return value if isinstance(value, str) and _ID.fullmatch(value) else None
-
-
 def _names(item: dict[str, Any]) -> set[str | None]:
     """Returns the normalised names of an album's artists or of a release's labels."""
     credits = [(part, part.get("artist")) for part in dicts(item.get("artist-credit"))]
     labels = [(part.get("label"),) for part in dicts(item.get("label-info"))]
     found = [named for group in (labels or credits) for named in group]
     return {normalize_genre(named.get("name")) for named in dicts(found)}
-
-
-def _is_voted(tag: dict[str, Any]) -> bool:
-    """Returns whether a tag has more votes for it than against it."""
-    count = tag.get("count")
-    return not isinstance(count, int) or count > 0

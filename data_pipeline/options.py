@@ -14,9 +14,9 @@ from yarl import URL
 
 from dac.errors import UserError
 from data_pipeline import musicbrainz, spotify
+from data_pipeline.addresses import is_loopback
 from data_pipeline.choice import STUDIO, Choice
 from data_pipeline.folder import clean_text, normalize_genre
-from data_pipeline.http import is_loopback
 
 FLAGS = flags.FLAGS
 CONTACT_VARIABLE = "DUCK_AND_COVER_CONTACT"

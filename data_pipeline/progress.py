@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import sys
 import time
+from collections import defaultdict
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -42,33 +43,31 @@ class Progress:
 
 def summary(db: sqlite3.Connection) -> dict[str, Any]:
     """Returns the state of a collection, ready for JSON."""
-    states = _count(db, "albums", "chosen")
+    albums, chosen = _count(db, "albums", "TRUE"), _count(db, "albums", "chosen")
     lists = _count(db, "lists", "TRUE")
     return {
-        "albums": sum(
-            n for reasons in _count(db, "albums", "TRUE").values() for n in reasons.values()
-        ),
-        "chosen": sum(n for reasons in states.values() for n in reasons.values()),
-        "stored": sum(states.get("done", {}).values()),
-        "waiting": sum(states.get("waiting", {}).values()),
-        "failed": _count(db, "albums", "TRUE").get("failed", {}),
+        "albums": sum(sum(reasons.values()) for reasons in albums.values()),
+        "chosen": sum(sum(reasons.values()) for reasons in chosen.values()),
+        "stored": sum(chosen["done"].values()),
+        "waiting": sum(chosen["waiting"].values()),
+        "failed": albums["failed"],
         "lists": {
-            "done": sum(lists.get("done", {}).values()),
-            "waiting": sum(lists.get("waiting", {}).values()),
-            "failed": lists.get("failed", {}),
+            "done": sum(lists["done"].values()),
+            "waiting": sum(lists["waiting"].values()),
+            "failed": lists["failed"],
         },
     }
 
 
 def _count(db: sqlite3.Connection, table: str, which: str) -> dict[str, dict[str, int]]:
     """Returns the number of jobs by state and reason, the most frequent reason first."""
-    counts: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
     rows = db.execute(
         f"SELECT state, coalesce(reason, ''), count(*) AS n FROM {table} WHERE {which} "
         "GROUP BY 1, 2 ORDER BY n DESC"
     )
     for state, reason, n in rows:
-        counts.setdefault(state, {})[reason] = n
+        counts[state][reason] = n
     return counts
 
 

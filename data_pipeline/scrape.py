@@ -18,22 +18,24 @@ from yarl import URL
 from dac.covers.conditions import MAX_YEAR
 from dac.errors import UserError
 from data_pipeline import cli, dump, musicbrainz, options, spotify, store
+from data_pipeline.answers import FetchError
 from data_pipeline.catalog import Catalog
-from data_pipeline.catalog_file import CATALOG_FILE, is_of_earlier_version, open_to_read
+from data_pipeline.catalog_file import CATALOG_FILE, open_to_read
 from data_pipeline.choice import Choice, choose
 from data_pipeline.collect import LISTERS, Collector, Source
 from data_pipeline.doubles import mark_doubles
-from data_pipeline.http import Client, FetchError, UnavailableError, host_of
+from data_pipeline.hosts import UnavailableError
+from data_pipeline.http import Client
 from data_pipeline.metadata import write_metadata, write_urls
 from data_pipeline.musicbrainz import MusicBrainz
 from data_pipeline.progress import Progress, describe, print_status, summary, warnings
 from data_pipeline.spotify import Spotify
+from data_pipeline.upkeep import check_files, remove, retry_failed
 
 TRY_LATER = 75  # EX_TEMPFAIL in sysexits.h, a temporary failure
 FLAGS = flags.FLAGS
 _DEFAULT_SIZE = 500
 _ANY_REASON = "true"  # the value that absl gives to a flag without one
-_SHOW_EVERY = 10_000  # files
 
 
 def define_flags() -> None:
@@ -105,21 +107,10 @@ def main() -> int:
     if offline:
         open_to_read(out, FLAGS.source).close()  # raises an error if there is no collection
     user_agent = "" if offline else options.user_agent()
-    credentials = ("unused", "unused")
-    if FLAGS.source == "spotify" and not offline:
-        credentials = options.credentials()
-    is_old = not offline and is_of_earlier_version(out)
-    if is_old and not choice.wanted and not wants_all:
-        raise UserError(
-            f"{out / CATALOG_FILE} was made by an earlier version; give --genres to renew it"
-        )
+    secret = FLAGS.source == "spotify" and not offline
+    credentials = options.credentials() if secret else ("", "")
     try:
-        with closing(Catalog(out, FLAGS.source)) as catalog:
-            if is_old:
-                cli.warn(
-                    f"{out / CATALOG_FILE} was made by an earlier version and is moved aside; its "
-                    "pictures are taken over, and its years and size"
-                )
+        with closing(Catalog(out, FLAGS.source, renew=bool(choice.wanted) or wants_all)) as catalog:
             store.prepare(out)
             if offline:
                 return _offline(catalog, urls)
@@ -135,8 +126,7 @@ def _offline(catalog: Catalog, urls: tuple[str, str]) -> int:
     """Removes covers, chooses again or exports URLs; needs no network."""
     if FLAGS.remove is not None:
         keys = options.removed_ids(FLAGS.remove)
-        stored = catalog.remove(keys)
-        store.delete(catalog.folder, keys)
+        stored = remove(catalog, keys)
         print(f"{stored:,} covers deleted; {len(keys):,} albums will never be fetched again")
     before = _saved_choice(catalog)
     choice, wants_all = options.given_choice(before)
@@ -152,7 +142,7 @@ def _offline(catalog: Catalog, urls: tuple[str, str]) -> int:
     if FLAGS.choose:
         print(f"{chosen:,} albums chosen; {summary(catalog.db)['stored']:,} covers of them stored")
     if FLAGS.export_urls is not None:
-        source = _source(Client("", {}), urls, ("unused", "unused"), _size(catalog), catalog)
+        source = _source(Client("", {}), urls, ("", ""), _size(catalog), catalog)
         rows = write_urls(Path(FLAGS.export_urls), catalog.folder, source.cover_urls)
         print(f"{FLAGS.export_urls}: {rows:,} covers")
     return 0
@@ -175,9 +165,10 @@ async def _collect(
             "line, or --genres=all"
         )
     size = _size(catalog, progress)
-    _check_files(catalog, progress)
+    check_files(catalog, progress)
     if FLAGS.retry_failed is not None:
-        catalog.retry_failed(None if FLAGS.retry_failed == _ANY_REASON else FLAGS.retry_failed)
+        reason = None if FLAGS.retry_failed == _ANY_REASON else FLAGS.retry_failed
+        retry_failed(catalog, reason)
     if FLAGS.musicbrainz_dump:
         dump.read_dump(catalog, Path(FLAGS.musicbrainz_dump), choice, progress)
     stored_before = summary(catalog.db)["stored"]
@@ -185,7 +176,7 @@ async def _collect(
     client = Client(
         user_agent,
         # A mirror may redirect to the public service, whose limit then applies.
-        rates=options.PUBLIC_RATES | {host_of(urls[0]): rate},
+        rates=options.PUBLIC_RATES | {_host(urls[0]): rate},
         trusted=frozenset(URL(url).host or "" for url in urls),
         connections=max(FLAGS.concurrency, LISTERS),
         timeout=FLAGS.timeout,
@@ -240,9 +231,13 @@ def _source(
     return Spotify(client, *urls, *credentials, size, catalog.setting("learned", {}))
 
 
+def _host(url: str) -> str:
+    return URL(url).host_port_subcomponent or ""
+
+
 def _requests(client: Client, urls: tuple[str, str]) -> dict[str, int]:
     """Returns the number of requests to each of the source's services and to all other hosts."""
-    services = {host_of(url): client.requests.get(host_of(url), 0) for url in urls}
+    services = {_host(url): client.requests[_host(url)] for url in urls}
     return services | {"others": sum(client.requests.values()) - sum(services.values())}
 
 
@@ -291,26 +286,6 @@ def _size(catalog: Catalog, progress: Progress | None = None) -> int:
             )
         catalog.remember({"size": size})
     return size
-
-
-def _check_files(catalog: Catalog, progress: Progress) -> None:
-    """Leaves out covers whose files are missing or have changed; finishes removals.
-
-    A killed process leaves no such files, but a power cut or a user may.
-    """
-    store.delete(catalog.folder, catalog.removed())
-    lost = []
-    for count, (album, name, size) in enumerate(catalog.stored_files(), start=1):
-        if store.size_of(catalog.folder / name) != size:
-            lost.append(album)
-        if count % _SHOW_EVERY == 0:
-            progress.show(f"checking files: {count:,}")
-    if lost:
-        catalog.lose(lost)
-        progress.say(
-            f"{len(lost):,} covers are left out: their files are missing or have changed size; "
-            "--retry_failed=lost fetches them again"
-        )
 
 
 if __name__ == "__main__":

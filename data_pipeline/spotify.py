@@ -17,17 +17,11 @@ from yarl import URL
 
 from dac.errors import UserError
 from data_pipeline.albums import Album, Cover, List, Page
+from data_pipeline.answers import Answer, FetchError, dicts, natural, read_json
 from data_pipeline.choice import Choice
 from data_pipeline.folder import clean_text, normalize_genre, parse_year
-from data_pipeline.http import (
-    Answer,
-    Client,
-    FetchError,
-    UnavailableError,
-    dicts,
-    natural,
-    read_json,
-)
+from data_pipeline.hosts import UnavailableError
+from data_pipeline.http import Client
 
 PUBLIC_API = "https://api.spotify.com/v1"
 ALBUM_PAGE = "https://open.spotify.com/album/{key}"
@@ -59,10 +53,10 @@ class _RefusedError(FetchError):
         super().__init__(f"http_{answer.status}", retry=False)
         self.status = answer.status
         try:
-            message = json.loads(answer.body)["error"]["message"]
+            message = clean_text(json.loads(answer.body)["error"]["message"])
         except (ValueError, KeyError, TypeError, RecursionError):
             message = None
-        self.message = (clean_text(message) or "no message")[:100]
+        self.message = (message or "no message")[:100]
 
 
 class Spotify:

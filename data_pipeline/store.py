@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from data_pipeline.albums import Cover, Stored
+from data_pipeline.answers import Answer, FetchError
 from data_pipeline.doubles import fingerprint
-from data_pipeline.http import Answer, FetchError
 from data_pipeline.pictures import PictureError, decode, open_picture
 
 IMAGES_FOLDER = "images"

@@ -17,6 +17,7 @@ from data_pipeline.choice import Choice, choose, count_labels
 from data_pipeline.doubles import mark_doubles
 from data_pipeline.metadata import write_metadata
 from data_pipeline.progress import summary, warnings
+from data_pipeline.upkeep import lose, remove, retry_failed
 
 ALL = (0, 9999)
 DUB = Choice(genres=("dub",))
@@ -90,7 +91,7 @@ def test_identical_and_similar_covers_are_kept_and_marked(catalog):
     }
     choose(catalog, Choice(genres=("dub",), doubles=False))
     assert {*lines(catalog)} == {"a", "b", "f"}
-    catalog.remove(["b"])
+    remove(catalog, ["b"])
     mark_doubles(catalog)
     choose(catalog, Choice(genres=("dub",), doubles=False))
     assert {*lines(catalog)} == {"a", "c", "f"}
@@ -109,7 +110,7 @@ def test_doubles_of_an_album_that_is_not_chosen_are_doubles_of_each_other(catalo
     assert similar == {"b": None, "c": "b", "d": "b"}
     choose(catalog, Choice(genres=("dub",), since=1980, doubles=False))
     assert {*lines(catalog)} == {"b"}
-    catalog.lose([2])
+    lose(catalog, [2])
     choose(catalog, Choice(genres=("dub",), since=1980, doubles=False))
     assert {*lines(catalog)} == {"c"}
 
@@ -122,7 +123,7 @@ def test_where_a_cover_is_from_outlives_a_second_look_at_its_file(catalog):
     catalog.store_covers([(cover, fetched)])
     known = "SELECT picture_url, release, stored_at FROM albums"
     before = catalog.db.execute(known).fetchall()
-    catalog.lose([cover.album])
+    lose(catalog, [cover.album])
     catalog.store_covers([(cover, replace(stored, found_from=1.0))])
     assert catalog.db.execute(known).fetchall() == before
     with catalog.db as db:
@@ -179,7 +180,7 @@ def test_parts_of_a_list_are_compared_with_its_length(catalog, total):
     told = ["the service gave 150 of 151 albums of the genre dub"] if total == 151 else []
     assert warnings(catalog.db) == told
     if told:
-        catalog.retry_failed("incomplete")
+        retry_failed(catalog, "incomplete")
         read_parts(catalog, total)
         assert warnings(catalog.db) == told
 
@@ -247,17 +248,17 @@ def test_retry_failed_retries_only_the_given_reason(catalog):
     a, b, c = waiting(catalog)
     catalog.store_covers([(a, Failure("timeout", True)), (b, Failure("no_cover", False))])
     with pytest.raises(UserError, match="no_cover, timeout"):
-        catalog.retry_failed("nonsense")
-    catalog.retry_failed("no_cover")
+        retry_failed(catalog, "nonsense")
+    retry_failed(catalog, "no_cover")
     choose(catalog, DUB)
     assert waiting(catalog) == [b, c]
-    catalog.retry_failed(None)
+    retry_failed(catalog, None)
     choose(catalog, DUB)
     assert waiting(catalog) == [a, b, c]
     # What does not exist, and what was deleted, comes back only if named.
     catalog.store_covers([(b, Failure("no_cover", False))])
-    catalog.lose([c.album])
-    catalog.retry_failed(None)
+    lose(catalog, [c.album])
+    retry_failed(catalog, None)
     choose(catalog, DUB)
     assert waiting(catalog) == [a]
 

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_pipeline.albums import UNDATED, Cover, List
+from data_pipeline.answers import FetchError
 from data_pipeline.catalog import Catalog
 from data_pipeline.choice import Choice, choose
-from data_pipeline.http import Client, FetchError
+from data_pipeline.http import Client
 from data_pipeline.metadata import write_metadata
 from data_pipeline.musicbrainz import MusicBrainz
 from data_pipeline.spotify import Spotify
@@ -187,7 +188,7 @@ def test_long_year_is_read_until_nothing_new_appears():
 @pytest.mark.parametrize("short", [numbered(0, 30, 50), numbered(0, 0, 120)])
 def test_short_answer_is_asked_again(short, monkeypatch):
     """Fewer matches than before, or an empty page before the end: a search that ran out of time."""
-    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.001)
 
     def respond(request, number):
         return short if number in (2, 4) else numbered(int(request.query["offset"]), 120, 120)
@@ -235,7 +236,7 @@ def test_least_spotify_size_that_is_not_smaller_even_if_unstated(size, expected)
 @pytest.mark.parametrize("total", [0, 1, 150, 10**9, 2**63, 2**70, -1, "many", None, 1.5])
 @pytest.mark.parametrize("items", [0, 1, 250])
 def test_every_list_ends(total, items, monkeypatch):
-    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.0)
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.0)
     monkeypatch.setattr("data_pipeline.musicbrainz._LAST_OFFSET", 200)
     monkeypatch.setattr("data_pipeline.spotify._LAST_ALBUM", 200)
     answer = copy.deepcopy(RELEASE_GROUPS) | {"count": total}
@@ -304,7 +305,7 @@ def damaged(draw, answer):
 def test_damaged_answers_do_not_break_the_crawl(
     answer, make, part, data, tmp_path_factory, monkeypatch
 ):
-    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.0)
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.0)
     monkeypatch.setattr("data_pipeline.musicbrainz._LAST_OFFSET", 200)
     monkeypatch.setattr("data_pipeline.spotify._LAST_ALBUM", 200)
     text = json.dumps(data.draw(damaged(answer)))  # lone surrogates are escaped
