@@ -33,7 +33,6 @@ UPDATE lists SET
   found = iif(EXISTS (SELECT 1 FROM lists AS part WHERE part.parent = lists.id), NULL, found)
 WHERE id IN parts AND id <> ?1
 """
-_COUNT_AGAIN = "UPDATE lists SET state = 'waiting' WHERE id = ?"
 _SETS = ("types", "genres", "artists", "lists")
 _UNION = """(SELECT json_group_array(value) FROM (
   SELECT value FROM json_each({table}.{name}) UNION SELECT value FROM json_each(excluded.{name})))
@@ -51,7 +50,6 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
   reason = CASE WHEN {_FOUND} THEN NULL ELSE reason END,
   url = coalesce(excluded.url, url)
 """
-
 _STORE = """
 UPDATE albums SET state = 'done', reason = NULL, failed_at = NULL, retry_at = NULL,
   file_name = :file_name, bytes = :bytes, width = :width, height = :height, sha256 = :sha256,
@@ -253,7 +251,8 @@ class Catalog:
                 number = parent
                 continue
             self.db.execute("UPDATE lists SET tries = tries + 1 WHERE id = ?", (number,))
-            again = _READ_AGAIN if found < total else _COUNT_AGAIN
+            count_again = "UPDATE lists SET state = 'waiting' WHERE id = ?"
+            again = _READ_AGAIN if found < total else count_again
             self.db.execute(again, (number,))
             return
 

@@ -28,6 +28,7 @@ from data_pipeline.metadata import write_metadata
 from data_pipeline.musicbrainz import MusicBrainz
 from data_pipeline.progress import Progress, duration
 from data_pipeline.spotify import Spotify
+from data_pipeline.stopping import run_until_signal
 
 _T = TypeVar("_T")
 Source = MusicBrainz | Spotify
@@ -93,23 +94,9 @@ class Collector:
           OSError, sqlite3.Error: writing to disk failed.
         """
         self._choice = choice
-        loop = asyncio.get_running_loop()
-        stop = loop.create_future()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, lambda n=number: stop.done() or stop.set_result(n))
-        work = loop.create_task(self._rounds(client, source))
         try:
-            await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
-            work.cancel()
-            await asyncio.wait((work,))
-            if not work.cancelled() and (error := work.exception()) is not None:
-                while isinstance(error, BaseExceptionGroup):
-                    error = error.exceptions[0]
-                raise error from None
+            self.stopped = await run_until_signal(self._rounds(client, source))
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-            self.stopped = stop.result() if stop.done() else None
             await self._end(source)
 
     async def _rounds(self, client: Client, source: Source) -> None:
@@ -150,8 +137,6 @@ class Collector:
         await self._write_metadata()
         self._writer.shutdown()
         self._progress.show("", force=True)
-
-    # List -----------------------------------------------------------------------------------------
 
     async def _list(self, source: Source, goal: int) -> bool:
         """Reads lists until all are read or each has enough albums; returns whether it read any.
@@ -221,8 +206,6 @@ class Collector:
             await self.call(self._catalog.fail_list, part, failure, page.found)
         else:
             await self.call(self._catalog.finish_list, part, page.found)
-
-    # Fetch ----------------------------------------------------------------------------------------
 
     async def _fetch(self, client: Client, source: Source) -> bool:
         """Fetches the chosen covers that are not stored; returns whether there were any."""
@@ -294,8 +277,6 @@ class Collector:
                 await fetch_cover(client, source.cover_urls(cover), keep)
             except FetchError as error:
                 await self._results.put((cover, Failure(error.reason, error.retry)))
-
-    # Periodic tasks -------------------------------------------------------------------------------
 
     async def _write_metadata(self) -> None:
         loop = asyncio.get_running_loop()

@@ -4,11 +4,8 @@ Its terms forbid training models on its content (Developer Policy, III.14). An a
 depend on when it was registered, so page sizes and abilities are probed and saved.
 """
 
-import asyncio
-import base64
 import json
 import re
-import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,8 +17,8 @@ from data_pipeline.albums import Album, Cover, List, Page
 from data_pipeline.answers import Answer, FetchError, dicts, natural, read_json
 from data_pipeline.choice import Choice
 from data_pipeline.folder import clean_text, normalize_genre, parse_year
-from data_pipeline.hosts import UnavailableError
 from data_pipeline.http import Client
+from data_pipeline.spotify_token import Token
 
 PUBLIC_API = "https://api.spotify.com/v1"
 ALBUM_PAGE = "https://open.spotify.com/album/{key}"
@@ -93,12 +90,7 @@ class Spotify:
         self._client = client
         self._api = api
         self._size = size
-        self._token_url = token_url
-        login = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
-        self._login = {"Authorization": f"Basic {login}"}
-        self._token: str | None = None
-        self._issued_at = 0.0  # on the monotonic clock
-        self._token_lock = asyncio.Lock()
+        self._token = Token(client, token_url, client_id, client_secret)
         self._without_related = 0
         self._wanted: frozenset[str] = frozenset()
         self.learned = dict(learned)
@@ -214,50 +206,19 @@ class Spotify:
 
         expired = None
         while True:
-            token = await self._valid_token(expired)
+            token = await self._token.get(expired)
             headers = {"Authorization": f"Bearer {token}"}
             try:
                 return await self._client.fetch(url, read, max_bytes=MAX_BYTES, headers=headers)
             except _RefusedError as error:
                 if error.status != 401:
                     raise
-                if expired is not None and time.monotonic() - self._issued_at < _NEW_S:
+                if expired is not None and self._token.age < _NEW_S:
                     raise UserError(
                         f"Spotify rejected the token it just issued ({error.message}); try again "
                         "later"
                     ) from error
                 expired = token
-
-    async def _valid_token(self, expired: str | None) -> str:
-        """Returns a token, a new one if the current one is `expired`."""
-
-        async def read(answer: Answer) -> str:
-            if answer.status in (400, 401) and b"_client" in answer.body:  # RFC 6749, 5.2
-                raise UserError(
-                    "Spotify has no app with this SPOTIPY_CLIENT_ID and SPOTIPY_CLIENT_SECRET; "
-                    "copy both from developer.spotify.com/dashboard"
-                )
-            token = (await read_json(answer)).get("access_token")
-            if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-                raise FetchError("malformed_json")
-            return token
-
-        async with self._token_lock:
-            start = time.monotonic()
-            while self._token is None or self._token == expired:
-                try:
-                    self._token = await self._client.fetch(
-                        self._token_url,
-                        read,
-                        max_bytes=MAX_BYTES,
-                        headers=self._login,
-                        data={"grant_type": "client_credentials"},
-                    )
-                    self._issued_at = time.monotonic()
-                except FetchError as error:
-                    if not error.retry or time.monotonic() - start > self._client.max_wait:
-                        raise UnavailableError("Spotify", 0, "issued no token") from error
-            return self._token
 
     def _album(self, item: dict[str, Any], artist: str) -> Album:
         images = [image for image in dicts(item.get("images")) if _may_be_url(image.get("url"))]

@@ -85,7 +85,7 @@ def musicbrainz(client, url, size=500):
 
 def spotify(client, url, size=300):
     source = Spotify(client, url, f"{url}/token", "id", "secret", size, {"related_artists": False})
-    source._token = "token"
+    source._token.value = "token"
     return source
 
 
