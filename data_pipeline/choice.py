@@ -18,32 +18,21 @@ OTHER_LISTS = ("artists", "labels", "countries")
 
 @dataclass(frozen=True)
 class Choice:
-    """What is wanted.
+    """What is wanted."""
 
-    Attributes:
-      genres: normalised names.
-      artists: names, or ids at the source.
-      labels: names, or ids at the source.
-      countries: ISO 3166-1 codes.
-      since: the first year of release, 0 for any; with a year, albums of unknown year are left out.
-      until: the last year of release, 0 for any.
-      types: the secondary types that an album may have, and `STUDIO`; empty for all.
-      per_genre: how many covers to choose for each genre (and artist, label, country); 0 for all.
-        An album with several genres counts for each, so frequent genres can end up with more.
-      limit: how many covers to choose in all, as evenly as possible; 0 for all.
-      doubles: whether to choose covers that are nearly the same as another one.
-    """
-
-    genres: tuple[str, ...] = ()
-    artists: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    countries: tuple[str, ...] = ()
+    genres: tuple[str, ...] = ()  # normalised names
+    artists: tuple[str, ...] = ()  # names, or ids at the source
+    labels: tuple[str, ...] = ()  # names, or ids at the source
+    countries: tuple[str, ...] = ()  # ISO 3166-1 codes
+    # Years of release, 0 for any; with one of them, albums of unknown year are left out.
     since: int = 0
     until: int = 0
-    types: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()  # that an album may have, and `STUDIO`; empty for all
+    # How many covers to choose for each genre (and artist, label, country); 0 for all. An album
+    # with several genres counts for each, so frequent genres can end up with more.
     per_genre: int = 0
-    limit: int = 0
-    doubles: bool = True
+    limit: int = 0  # how many covers to choose in all, as evenly as possible; 0 for all
+    doubles: bool = True  # whether to choose covers that are nearly the same as another one
 
     @property
     def wanted(self) -> list[str]:

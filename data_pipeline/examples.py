@@ -40,24 +40,14 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class Recipe:
-    """How examples are made.
+    """How examples are made."""
 
-    Attributes:
-      size: the side of the square pictures in pixels.
-      encoding: "png", or "jpeg" with a quality of 95 and full colour resolution: a ninth of the
-        space.
-      pad: whether to pad oblong pictures with white instead of cropping them.
-      max_aspect: the longer side by the shorter one, up to which pictures are used.
-      drop_doubles: whether to leave out covers that are the same or nearly the same as another.
-      genres: the genres to keep, None for all.
-    """
-
-    size: int
-    encoding: str = "png"
-    pad: bool = False
-    max_aspect: float = 3.0
-    drop_doubles: bool = False
-    genres: frozenset[str] | None = None
+    size: int  # the side of the square pictures in pixels
+    encoding: str = "png"  # or "jpeg", of `JPEG_QUALITY` and full colour resolution
+    pad: bool = False  # whether to pad oblong pictures with white instead of cropping them
+    max_aspect: float = 3.0  # the longer side by the shorter one, up to which pictures are used
+    drop_doubles: bool = False  # whether to leave out covers that are (nearly) the same as another
+    genres: frozenset[str] | None = None  # the genres to keep, None for all
 
 
 def make_example(line: CoverRecord | Skipped, recipe: Recipe) -> Made:

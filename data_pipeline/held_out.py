@@ -23,15 +23,10 @@ MOST = 0.4
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What a collection holds out.
+    """What a collection holds out."""
 
-    Attributes:
-      share: about what share of the covers; 0 for none.
-      same: for artists and albums that share a picture with others, who decides for all of them.
-    """
-
-    share: float
-    same: Mapping[str, str]
+    share: float  # about what share of the covers; 0 for none
+    same: Mapping[str, str]  # for artists and albums that share a picture: who decides for all
 
     def __contains__(self, line: CoverRecord | Skipped) -> bool:
         """Returns whether an album is held out; skipped lines are not."""

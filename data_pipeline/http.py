@@ -8,6 +8,7 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TypeVar
 from urllib.request import proxy_bypass
 
@@ -46,67 +47,44 @@ _CONNECT_S = 10.0
 _SILENCE_SHARE = 3  # a request may receive nothing for a third of its time
 
 
+@dataclass(eq=False)
 class Client:
-    """A polite HTTP client; use it as an asynchronous context manager.
+    """A polite HTTP client; use it as an asynchronous context manager."""
 
-    Attributes:
-      requests: the number of requests sent so far, by host.
-      max_wait: the longest pause to wait for, in seconds.
-    """
+    user_agent: str  # identifies the caller
+    rates: Mapping[str, float]  # requests a second by host; 0 or no entry: no limit
+    _: KW_ONLY
+    trusted: frozenset[str] = frozenset()  # hosts that the user named; they may be private
+    connections: int = 8  # at most, per host
+    timeout: float = 60.0  # seconds that a whole request may take, including its body
+    max_wait: float = 900.0  # the longest pause to wait for, in seconds
+    pauses: Mapping[str, float] = field(default_factory=dict)  # seconds left, by host
+    # Called with the host and the seconds of each requested pause above a second.
+    on_pause: Callable[[str, float], Awaitable[None]] | None = None
+    requests: Counter[str] = field(default_factory=Counter, init=False)  # sent so far, by host
 
-    def __init__(
-        self,
-        user_agent: str,
-        rates: Mapping[str, float],
-        *,
-        trusted: frozenset[str] = frozenset(),
-        connections: int = 8,
-        timeout: float = 60.0,
-        max_wait: float = 900.0,
-        pauses: Mapping[str, float] | None = None,
-        on_pause: Callable[[str, float], Awaitable[None]] | None = None,
-    ):
-        """Prepares a client.
-
-        Args:
-          user_agent: the User-Agent header, which identifies the caller.
-          rates: requests per second by host; 0 or no entry means no limit but `connections`.
-          trusted: hosts, without ports, that the user named; they may have private addresses.
-          connections: the maximum number of connections per host.
-          timeout: the seconds that a whole request may take, including its body.
-          max_wait: the longest pause to wait for, in seconds.
-          pauses: the remaining seconds of pauses from an earlier process, by host.
-          on_pause: called with the host and the seconds of each requested pause above a second.
-        """
-        self._user_agent = user_agent
-        self._rates = rates
-        self._trusted = trusted
-        self._connections = connections
-        self._timeout = timeout
-        self.max_wait = max_wait
-        self._on_pause = on_pause
-        self.requests: Counter[str] = Counter()
+    def __post_init__(self):
         self._hosts: dict[str, Host] = {}
-        for name, seconds in (pauses or {}).items():
+        for name, seconds in self.pauses.items():
             self._host(name).pause(seconds)
         self._proxies = find_proxies()
         # They may be in a private network, but are no pages to fetch.
-        self._proxy_hosts = {url.host for url in self._proxies.values()} - trusted
+        self._proxy_hosts = {url.host for url in self._proxies.values()} - self.trusted
 
     async def __aenter__(self) -> "Client":
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,
-                limit_per_host=self._connections,
+                limit_per_host=self.connections,
                 ttl_dns_cache=_DNS_CACHE_S,
-                resolver=Resolver(self._trusted | self._proxy_hosts),
+                resolver=Resolver(self.trusted | self._proxy_hosts),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": self._user_agent},
+            headers={"User-Agent": self.user_agent},
             timeout=aiohttp.ClientTimeout(
-                total=self._timeout,
-                sock_connect=min(_CONNECT_S, self._timeout),
-                sock_read=self._timeout / _SILENCE_SHARE,
+                total=self.timeout,
+                sock_connect=min(_CONNECT_S, self.timeout),
+                sock_read=self.timeout / _SILENCE_SHARE,
             ),
         )
         return self
@@ -139,28 +117,30 @@ class Client:
           FetchError: the request failed.
           UnavailableError: a host asked for a pause longer than `max_wait`, or was down for longer.
         """
+        try:
+            start = URL(url)
+        except ValueError as error:
+            raise FetchError("bad_url", retry=False) from error
+        service = self._checked_host(start)  # responsible for the hosts that it redirects to
         tries = pauses = 0
         failed_before = False
         while True:
             hosts: list[Host] = []
             try:
-                answer = await self._follow(url, hosts, max_bytes, headers or {}, data)
+                answer = await self._follow(start, hosts, max_bytes, headers or {}, data)
                 result = await read(answer)
             except FetchError as failed:
                 if failed.reason == "paused":
                     raise
-                # The first host is responsible for the hosts that it redirects to.
-                service = hosts[0] if hosts else None
-                if service is not None and not failed.retry:
-                    service.succeeded()
                 if not failed.retry:
+                    service.succeeded()
                     raise
-                if service is not None and not failed_before:
+                if not failed_before:
                     service.failed()
                 failed_before = True
                 # Pauses are not failures of this request, up to a limit.
                 pause = failed.reason in _PAUSES
-                required = service is not None and self._is_required(service, hosts)
+                required = self._is_required(service, hosts)
                 unreachable = failed.reason == "unreachable" and len(hosts) == 1 and required
                 pauses += pause
                 tries += not pause and not unreachable
@@ -177,23 +157,17 @@ class Client:
 
     async def _follow(
         self,
-        start: str,
+        start: URL,
         hosts: list[Host],
         max_bytes: int,
         headers: Mapping[str, str],
         data: Mapping[str, str] | None,
     ) -> Answer:
         """Gets a URL and follows redirects; appends each contacted host to `hosts`."""
-        try:
-            first = url = URL(start)
-        except ValueError as error:
-            raise FetchError("bad_url", retry=False) from error
-        urls: list[str] = []
+        url, urls = start, []
         for _ in range(MAX_REDIRECTS + 1):
-            if url.host in self._proxy_hosts or not is_allowed(url, self._trusted):
-                raise FetchError("forbidden_address")
+            host = self._checked_host(url)
             urls.append(str(url))
-            host = self._host(url.host_port_subcomponent or "")
             hosts.append(host)
             await host.turn(functools.partial(self._refuse_long_pause, host, hosts))
             self.requests[host.name] += 1
@@ -202,7 +176,7 @@ class Client:
                     "GET" if data is None else "POST",
                     url,
                     data=data,
-                    headers=headers if url.origin() == first.origin() else {},
+                    headers=headers if url.origin() == start.origin() else {},
                     allow_redirects=False,
                     proxy=None if proxy_bypass(url.host or "") else self._proxies.get(url.scheme),
                 ) as response:
@@ -227,9 +201,15 @@ class Client:
                 raise FetchError("not_http") from error
         raise FetchError("too_many_redirects")
 
+    def _checked_host(self, url: URL) -> Host:
+        """Returns the host of a URL; raises `FetchError` if it must not be asked."""
+        if url.host in self._proxy_hosts or not is_allowed(url, self.trusted):
+            raise FetchError("forbidden_address")
+        return self._host(url.host_port_subcomponent or "")
+
     def _host(self, name: str) -> Host:
         if name not in self._hosts:
-            rate = self._rates.get(name)
+            rate = self.rates.get(name)
             self._hosts[name] = Host(name, _RATE_MARGIN / rate if rate else 0.0)
         return self._hosts[name]
 
@@ -238,8 +218,8 @@ class Client:
         seconds = retry_after(headers)
         if seconds is None:
             host.back_off()
-        elif host.pause(seconds) and self._on_pause is not None:
-            await self._on_pause(host.name, seconds)
+        elif host.pause(seconds) and self.on_pause is not None:
+            await self.on_pause(host.name, seconds)
 
     def _refuse_long_pause(self, host: Host, hosts: list[Host]) -> None:
         """Raises an error if a host's pause is longer than `max_wait`."""
@@ -260,7 +240,7 @@ class Client:
         them (the Cover Art Archive redirects to archive.org, which redirects to one of its
         machines), or a host that is only in a cover's URL and never answered.
         """
-        named = hosts[0].name.partition(":")[0] in self._trusted
+        named = hosts[0].name.partition(":")[0] in self.trusted
         return (named and host in hosts[:2]) or (host is hosts[0] and host.answered)
 
     def _wait_for(self, host: Host, unreachable: bool) -> None:

@@ -12,6 +12,7 @@ import datetime
 import itertools
 import re
 from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 from yarl import URL
@@ -55,45 +56,25 @@ _FIELDS = {
 }
 
 
+@dataclass(eq=False)
 class MusicBrainz:
-    """Lists MusicBrainz albums: release groups of the primary type "album".
+    """Lists MusicBrainz albums: release groups of the primary type "album"."""
 
-    Attributes:
-      name: the source's name in the catalogue.
-      learned: what the source has learned about the service, to be saved; always empty here.
-    """
+    client: Client
+    api: str  # the root URL of the web service, without a trailing slash
+    covers: str  # that of the Cover Art Archive
+    size: int  # of the covers in pixels; the least available that is not smaller is used
+    genres: Collection[str] = ()  # the names of all genres: an album's other tags are dropped
+    # The artists whose albums a dump has listed, with those of all genres; None without a dump.
+    # They are not searched for.
+    listed: Collection[str] | None = None
+    learned: dict[str, Any] = field(default_factory=dict)  # nothing here; see Spotify
+    name = "musicbrainz"  # in the catalogue
 
-    name = "musicbrainz"
-
-    def __init__(
-        self,
-        client: Client,
-        api: str,
-        covers: str,
-        size: int,
-        genres: Collection[str] = (),
-        listed: Collection[str] | None = None,
-    ):
-        """Prepares the source.
-
-        Args:
-          client: the HTTP client.
-          api: the root URL of the web service, without a trailing slash.
-          covers: the root URL of the Cover Art Archive, without a trailing slash.
-          size: the wanted side of the covers in pixels; the least that is not smaller is used.
-          genres: the names of all genres: an album's other tags are dropped.
-          listed: the artists whose albums a dump has listed, with those of all genres; None
-            without a dump. They are not searched for.
-        """
-        self._listed = listed
+    def __post_init__(self):
         self._limited = False
-        self._client = client
-        self._api = api
-        self._covers = covers
-        self._side = min((s for s in COVER_SIZES if s >= size), default=COVER_SIZES[-1])
+        self._side = min((s for s in COVER_SIZES if s >= self.size), default=COVER_SIZES[-1])
         self._totals: dict[str, int] = {}
-        self.genres = frozenset(genres)
-        self.learned: dict[str, Any] = {}
 
     async def all_genres(self) -> list[str]:
         """Returns the normalised names of all MusicBrainz genres."""
@@ -114,9 +95,9 @@ class MusicBrainz:
             for kind, (flag, _, _) in _FIELDS.items()
             for key in getattr(choice, flag)
         ]
-        if self._listed is None:
+        if self.listed is None:
             return lists
-        known = {("artist", key) for key in self._listed}
+        known = {("artist", key) for key in self.listed}
         return [one for one in lists if one.kind != "genre" and (one.kind, one.key) not in known]
 
     async def read(self, part: List) -> AsyncIterator[Page]:
@@ -155,7 +136,12 @@ class MusicBrainz:
         field = "date" if of_releases else "firstreleasedate"
         query = f"{clause} AND primarytype:album{_dates(part, field)}"
         resource = "release" if of_releases else "release-group"
-        items, total = await self._search(resource, query, offset)
+        least = self._totals.get(query, 0)
+        found, count = await self._get(
+            resource, offset, f"{resource}s", "count", least, query=query
+        )
+        items, total = dicts(found), count or 0
+        self._totals[query] = total
         ids = {key for item in items if (key := mbid(item))}
         if part.kind in ("artist", "label") and not is_id:  # the search also finds longer names
             items = [item for item in items if normalize_genre(part.key) in _names(item)]
@@ -164,7 +150,7 @@ class MusicBrainz:
             items = await self._groups(groups)
         lists = () if part.kind == "genre" else (list_label(flag, part.key),)
         listed = part.key if part.kind == "genre" else None
-        albums = [parse_album(item, self.genres, lists, listed) for item in items]
+        albums = [parse_album(item, frozenset(self.genres), lists, listed) for item in items]
         return ids, [album for album in albums if album is not None], total
 
     async def _groups(self, keys: set[str]) -> list[dict[str, Any]]:
@@ -178,17 +164,6 @@ class MusicBrainz:
             quiet = 0 if new else quiet + 1
             found |= new
         return [*found.values()]
-
-    async def _search(
-        self, resource: str, query: str, offset: int
-    ) -> tuple[list[dict[str, Any]], int]:
-        """Returns a page of a search, and the number of all matches."""
-        items, total = await self._get(
-            resource, offset, f"{resource}s", "count", self._totals.get(query, 0), query=query
-        )
-        count = total or 0
-        self._totals[query] = count
-        return dicts(items), count
 
     async def _get(
         self, path: str, offset: int, items: str, count: str, least: int = 0, **query: str
@@ -218,11 +193,11 @@ class MusicBrainz:
                 raise FetchError("short_answer")
             return value
 
-        url = URL(f"{self._api}/{path}").with_query(
+        url = URL(f"{self.api}/{path}").with_query(
             query | {"limit": PAGE_SIZE, "offset": offset, "fmt": "json"}
         )
         try:
-            value = await self._client.fetch(str(url), read, max_bytes=MAX_BYTES)
+            value = await self.client.fetch(str(url), read, max_bytes=MAX_BYTES)
         except FetchError as error:
             if error.reason == "short_answer":  # the earlier total may be wrong
                 self._totals.clear()
@@ -232,7 +207,7 @@ class MusicBrainz:
     def cover_urls(self, cover: Cover) -> list[str]:
         """Returns the URLs of an album's front cover, the best first."""
         sides = [self._side] if self._side <= 500 else [self._side, 500]
-        return [f"{self._covers}/release-group/{cover.key}/front-{side}" for side in sides]
+        return [f"{self.covers}/release-group/{cover.key}/front-{side}" for side in sides]
 
     def release_of(self, urls: tuple[str, ...]) -> str | None:
         """Returns the id of the release that a cover is of, from the URLs that led to it."""

@@ -30,6 +30,7 @@ from data_pipeline.metadata import write_metadata, write_urls
 from data_pipeline.musicbrainz import MusicBrainz
 from data_pipeline.progress import Progress, describe, print_status, summary, warnings
 from data_pipeline.spotify import Spotify
+from data_pipeline.spotify_token import Token
 from data_pipeline.upkeep import check_files, remove, retry_failed
 
 TRY_LATER = 75  # EX_TEMPFAIL in sysexits.h, a temporary failure
@@ -192,6 +193,8 @@ async def _collect(
             await collector.run(client, source, choice)
         except UnavailableError as error:
             unavailable = error
+    services = {_host(url): client.requests[_host(url)] for url in urls}
+    others = client.requests.total() - sum(services.values())
     state = summary(catalog.db)
     progress.say(describe(state))
     print(
@@ -201,7 +204,7 @@ async def _collect(
                 "source": source.name,
                 "stored_now": state["stored"] - stored_before,
                 "seconds": round(time.monotonic() - start, 1),
-                "requests": _requests(client, urls),
+                "requests": services | {"others": others},
             }
         )
     )
@@ -228,17 +231,12 @@ def _source(
         names = catalog.setting("genre_names", [])
         _, listed = catalog.setting("dump", (None, None))
         return MusicBrainz(client, *urls, size, names, listed)
-    return Spotify(client, *urls, *credentials, size, catalog.setting("learned", {}))
+    token = Token(client, urls[1], *credentials)
+    return Spotify(client, urls[0], token, size, catalog.setting("learned", {}))
 
 
 def _host(url: str) -> str:
     return URL(url).host_port_subcomponent or ""
-
-
-def _requests(client: Client, urls: tuple[str, str]) -> dict[str, int]:
-    """Returns the number of requests to each of the source's services and to all other hosts."""
-    services = {_host(url): client.requests[_host(url)] for url in urls}
-    return services | {"others": sum(client.requests.values()) - sum(services.values())}
 
 
 async def _check_genres(

@@ -6,8 +6,8 @@ depend on when it was registered, so page sizes and abilities are probed and sav
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from yarl import URL
@@ -56,44 +56,20 @@ class _RefusedError(FetchError):
         self.message = (message or "no message")[:100]
 
 
+@dataclass(eq=False)
 class Spotify:
-    """Lists the artists of a genre and the albums of an artist.
+    """Lists the artists of a genre and the albums of an artist."""
 
-    Attributes:
-      name: the source's name in the catalogue.
-      learned: the app's `page_size` and whether it has `related_artists`, once known.
-    """
+    client: Client
+    api: str  # the root URL of the web API, without a trailing slash
+    token: Token
+    size: int  # of the covers in pixels; the least available that is not smaller is used
+    learned: dict[str, Any]  # `page_size` and whether the app has `related_artists`, once known
+    name = "spotify"  # in the catalogue
 
-    name = "spotify"
-
-    def __init__(
-        self,
-        client: Client,
-        api: str,
-        token_url: str,
-        client_id: str,
-        client_secret: str,
-        size: int,
-        learned: Mapping[str, Any],
-    ):
-        """Prepares the source.
-
-        Args:
-          client: the HTTP client.
-          api: the root URL of the web API, without a trailing slash.
-          token_url: the URL that issues tokens for the app's id and secret.
-          client_id: the app's id.
-          client_secret: the app's secret, sent only to `token_url`.
-          size: the wanted side of the covers in pixels; the least that is not smaller is used.
-          learned: `learned` as an earlier process saved it.
-        """
-        self._client = client
-        self._api = api
-        self._size = size
-        self._token = Token(client, token_url, client_id, client_secret)
+    def __post_init__(self):
         self._without_related = 0
         self._wanted: frozenset[str] = frozenset()
-        self.learned = dict(learned)
 
     async def all_genres(self) -> list[str]:
         """Returns an empty list: Spotify no longer has a list of genres."""
@@ -106,11 +82,12 @@ class Spotify:
 
     async def read(self, part: List) -> AsyncIterator[Page]:
         """Yields the pages of a genre's artists, an artist's albums or related artists."""
+        has_related = self.learned.get("related_artists", True)
         if part.kind == "related":
-            related = await self._related(part.key) if self._has_related() else []
+            related = await self._related(part.key) if has_related else []
             # Only an artist who has a wanted genre is worth the requests.
             items = [item for item in dicts(related) if self._wanted & {*_genres(item)}]
-            yield self._artists(items, related=False)
+            yield _artists(items)
             return
         offset: int | None = part.next
         while offset is not None:
@@ -118,7 +95,7 @@ class Spotify:
                 name = part.key.replace('"', " ")  # quotes cannot be escaped
                 answer, end = await self._list("search", offset, q=f'genre:"{name}"', type="artist")
                 offset = _next(answer, end, LAST_RESULT)
-                page = self._artists(answer["items"], part.key, related=self._has_related())
+                page = _artists(answer["items"], part.key, has_related)
             else:
                 answer, end = await self._list(
                     f"artists/{part.key}/albums", offset, include_groups="album"
@@ -135,21 +112,6 @@ class Spotify:
     def release_of(self, urls: tuple[str, ...]) -> str | None:
         """Returns None: an album on Spotify is one edition."""
         return None
-
-    def _artists(self, items: Any, genre: str | None = None, related: bool = False) -> Page:
-        """Returns the artists of a page, and their lists of albums and related artists."""
-        found = {key: _genres(item) for item in dicts(items) if (key := _id(item))}
-        kinds = ("related", "albums") if related else ("albums",)
-        return Page(
-            artists={
-                key: tuple(dict.fromkeys((*genres, genre))) if genre else genres
-                for key, genres in found.items()
-            },
-            lists=[List(kind, key) for key in found for kind in kinds],
-        )
-
-    def _has_related(self) -> bool:
-        return self.learned.get("related_artists", True)
 
     async def _related(self, artist: str) -> list[Any]:
         """Returns an artist's related artists, empty if they are not available."""
@@ -192,7 +154,7 @@ class Spotify:
           FetchError: the request failed.
           UserError: Spotify rejected the app or its token.
         """
-        url = str(URL(f"{self._api}/{path}").with_query(query))
+        url = str(URL(f"{self.api}/{path}").with_query(query))
 
         async def read(answer: Answer) -> dict[str, Any]:
             if answer.status >= 400:
@@ -206,14 +168,14 @@ class Spotify:
 
         expired = None
         while True:
-            token = await self._token.get(expired)
+            token = await self.token.get(expired)
             headers = {"Authorization": f"Bearer {token}"}
             try:
-                return await self._client.fetch(url, read, max_bytes=MAX_BYTES, headers=headers)
+                return await self.client.fetch(url, read, max_bytes=MAX_BYTES, headers=headers)
             except _RefusedError as error:
                 if error.status != 401:
                     raise
-                if expired is not None and self._token.age < _NEW_S:
+                if expired is not None and self.token.age < _NEW_S:
                     raise UserError(
                         f"Spotify rejected the token it just issued ({error.message}); try again "
                         "later"
@@ -225,7 +187,7 @@ class Spotify:
         artists = dicts(item.get("artists"))
         names = [name for artist in artists if (name := clean_text(artist.get("name")))]
         sides = {image["url"]: _side(image, order) for order, image in enumerate(images)}
-        fitting = [url for url in sides if sides[url] >= self._size]
+        fitting = [url for url in sides if sides[url] >= self.size]
         url = min(fitting, key=sides.get, default=max(sides, key=sides.get, default=None))
         return Album(
             key=item["id"],
@@ -236,6 +198,19 @@ class Spotify:
             url=url,
             has_cover=url is not None,
         )
+
+
+def _artists(items: Any, genre: str | None = None, related: bool = False) -> Page:
+    """Returns the artists of a page, and their lists of albums and related artists."""
+    found = {key: _genres(item) for item in dicts(items) if (key := _id(item))}
+    kinds = ("related", "albums") if related else ("albums",)
+    return Page(
+        artists={
+            key: tuple(dict.fromkeys((*genres, genre))) if genre else genres
+            for key, genres in found.items()
+        },
+        lists=[List(kind, key) for key in found for kind in kinds],
+    )
 
 
 def _may_be_url(value: Any) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import time
+from dataclasses import dataclass, field
 
 from dac.errors import UserError
 from data_pipeline.answers import Answer, FetchError, read_json
@@ -12,28 +13,19 @@ from data_pipeline.http import Client
 _MAX_BYTES = 1_000_000  # of an answer; real ones have a few hundred
 
 
+@dataclass(eq=False)
 class Token:
-    """An app's current token.
+    """An app's current token."""
 
-    Attributes:
-      value: the token, None before the first one.
-    """
+    client: Client
+    url: str  # that issues tokens
+    client_id: str  # the app's
+    client_secret: str = field(repr=False)  # sent only to `url`
+    value: str | None = None
 
-    def __init__(self, client: Client, url: str, client_id: str, client_secret: str):
-        """Prepares to ask for tokens.
-
-        Args:
-          client: the HTTP client.
-          url: the URL that issues them.
-          client_id: the app's id.
-          client_secret: the app's secret, sent only to `url`.
-        """
-        login = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
-        self._headers = {"Authorization": f"Basic {login}"}
-        self._client, self._url = client, url
+    def __post_init__(self):
         self._issued_at = 0.0  # on the monotonic clock
         self._lock = asyncio.Lock()
-        self.value: str | None = None
 
     @property
     def age(self) -> float:
@@ -49,18 +41,19 @@ class Token:
         """
         async with self._lock:
             start = time.monotonic()
+            login = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
             while self.value is None or self.value == expired:
                 try:
-                    self.value = await self._client.fetch(
-                        self._url,
+                    self.value = await self.client.fetch(
+                        self.url,
                         _read,
                         max_bytes=_MAX_BYTES,
-                        headers=self._headers,
+                        headers={"Authorization": f"Basic {login}"},
                         data={"grant_type": "client_credentials"},
                     )
                     self._issued_at = time.monotonic()
                 except FetchError as error:
-                    if not error.retry or time.monotonic() - start > self._client.max_wait:
+                    if not error.retry or time.monotonic() - start > self.client.max_wait:
                         raise UnavailableError("Spotify", 0, "issued no token") from error
             return self.value
 

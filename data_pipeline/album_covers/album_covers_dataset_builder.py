@@ -191,7 +191,9 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
             skipped += [json.loads(line) for line in part.read_text().splitlines()]
             part.unlink()
         skipped.sort(key=lambda line: line["line"])
-        (self.data_path / SKIPPED_FILE).write_text("".join(map(_json_line, skipped)))
+        (self.data_path / SKIPPED_FILE).write_text(
+            "".join(json.dumps(line) + "\n" for line in skipped)
+        )
         self.info.metadata.update(
             covers=sum(counts.values()),
             held_out=counts.get(HELD_OUT, 0),
@@ -261,10 +263,6 @@ class AlbumCovers(tfds.core.GeneratorBasedBuilder):
 
 def _records(folder: Path) -> Iterator[CoverRecord]:
     return (line for line in read_folder(folder) if isinstance(line, CoverRecord))
-
-
-def _json_line(fields: dict[str, Any]) -> str:
-    return json.dumps(fields) + "\n"
 
 
 def _describe_collection(folder: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ from data_pipeline.http import Client
 from data_pipeline.metadata import write_metadata
 from data_pipeline.musicbrainz import MusicBrainz
 from data_pipeline.spotify import Spotify
+from data_pipeline.spotify_token import Token
 from tests.loopback import Site
 
 MBID = "0d8a4f4e-2a7d-3f0a-8a1f-3f1f5c0c6a5e"
@@ -84,9 +85,8 @@ def musicbrainz(client, url, size=500):
 
 
 def spotify(client, url, size=300):
-    source = Spotify(client, url, f"{url}/token", "id", "secret", size, {"related_artists": False})
-    source._token.value = "token"
-    return source
+    token = Token(client, f"{url}/token", "id", "secret", "token")
+    return Spotify(client, url, token, size, {"related_artists": False})
 
 
 def read(respond, make, part):
