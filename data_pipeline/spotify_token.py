@@ -21,7 +21,7 @@ class Token:
     url: str  # that issues tokens
     client_id: str  # the app's
     client_secret: str = field(repr=False)  # sent only to `url`
-    value: str | None = None
+    value: str | None = field(default=None, repr=False)
 
     def __post_init__(self):
         self._issued_at = 0.0  # on the monotonic clock
