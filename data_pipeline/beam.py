@@ -6,8 +6,7 @@ and `tfds build` loads the builder under a name that they cannot import.
 
 import json
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
@@ -67,19 +66,16 @@ class MakeExamples(beam.PTransform):
         # Beam's own metrics may count retried work twice.
         _ = (
             made
-            | "Counted" >> beam.Map(_counts)
-            | beam.CombineGlobally(_sum)
+            | "Counted" >> beam.FlatMap(_facts)
+            | beam.combiners.Count.PerElement()
+            | beam.combiners.ToDict()
             | "WriteCounts" >> beam.Map(_write_counts, self._out / f"{self._split}-{COUNTS_FILE}")
         )
         return made | "Keyed" >> beam.FlatMap(_keyed)
 
 
-def _counts(made: Made) -> Counter[str]:
-    return Counter(() if isinstance(made, Skipped) else made[1])
-
-
-def _sum(counts: Iterable[Counter[str]]) -> Counter[str]:
-    return sum(counts, Counter())
+def _facts(made: Made) -> tuple[str, ...]:
+    return () if isinstance(made, Skipped) else made[1]
 
 
 def _keyed(made: Made) -> list[tuple[str, dict[str, Any]]]:
@@ -91,5 +87,5 @@ def _write_skipped(skipped: list[Skipped], path: epath.Path) -> None:
     path.write_text("".join(line.as_json() + "\n" for line in lines))
 
 
-def _write_counts(counts: Counter[str], path: epath.Path) -> None:
+def _write_counts(counts: dict[str, int], path: epath.Path) -> None:
     path.write_text(json.dumps(counts))

@@ -9,6 +9,7 @@ dump), albums without a cover are known, too, and need no request.
 import itertools
 import json
 import lzma
+import re
 import tarfile
 import time
 from collections.abc import Collection, Iterator
@@ -33,12 +34,16 @@ _BATCH = 5_000  # albums a transaction
 _TELLING = 20_000  # albums, read in seconds, that have all but rare genres
 _FRONT = b"1"  # in cover_art_archive.art_type
 
-# Table in the dump: the archive, the columns that are needed, and those to keep by.
+# The tables that are needed of each archive, with the columns to keep.
 _TABLES = {
-    "cover_art_archive.cover_art": (INDEX_FILE, (0, 1)),  # id, release
-    "cover_art_archive.cover_art_type": (INDEX_FILE, (0, 1)),  # id, type_id
-    "release": (TABLES_FILE, (0, 4)),  # id, release_group
-    "release_group": (TABLES_FILE, (0, 1)),  # id, gid
+    INDEX_FILE: {
+        "mbdump/cover_art_archive.cover_art": (0, 1),  # id, release
+        "mbdump/cover_art_archive.cover_art_type": (0, 1),  # id, type_id
+    },
+    TABLES_FILE: {
+        "mbdump/release": (0, 4),  # id, release_group
+        "mbdump/release_group": (0, 1),  # id, gid
+    },
 }
 
 
@@ -132,11 +137,9 @@ def _albums(file: Path, artists: dict[str | None, str], names: set[str]) -> Iter
 def _drop_albums_without_cover(catalog: Catalog, folder: Path, progress: Progress) -> None:
     """Notes which albums have no front cover in the Cover Art Archive."""
     db = catalog.db
-    for archive in (INDEX_FILE, TABLES_FILE):
-        tables = {f"mbdump/{name}": name for name, (of, _) in _TABLES.items() if of == archive}
+    for archive, tables in _TABLES.items():
         for member, lines in _members(folder / archive, tables):
-            name = tables[member].rpartition(".")[2]
-            columns = _TABLES[tables[member]][1]
+            name, columns = re.split(r"[./]", member)[-1], tables[member]
             progress.show(f"reading {archive}: {name}", force=True)
             rows = (line.rstrip(b"\n").split(b"\t") for line in lines)
             kept = (
@@ -147,30 +150,26 @@ def _drop_albums_without_cover(catalog: Catalog, folder: Path, progress: Progres
             db.execute(f"CREATE TEMP TABLE {name} (id INTEGER, other)")
             db.executemany(f"INSERT INTO {name} VALUES (?, ?)", kept)
     progress.show("finding the albums without a cover", force=True)
-    try:
-        with db:
-            db.execute(
-                "CREATE TEMP TABLE covered AS SELECT DISTINCT release_group.other AS key "
-                "FROM cover_art_type JOIN cover_art USING (id) "
-                "JOIN release ON release.id = CAST(cover_art.other AS INTEGER) "
-                "JOIN release_group ON release_group.id = CAST(release.other AS INTEGER)"
-            )
-            db.execute(
-                "UPDATE albums SET state = 'waiting', reason = NULL, retry_at = NULL, tries = 0 "
-                "WHERE state = 'failed' AND reason = 'no_cover' "
-                "AND key IN (SELECT key FROM covered)"
-            )
-            # Albums that a search has listed may be newer than the dump.
-            db.execute(
-                "UPDATE albums SET state = 'failed', reason = 'no_cover' WHERE state = 'waiting' "
-                "AND key IN (SELECT other FROM release_group) "
-                "AND key NOT IN (SELECT key FROM covered)"
-            )
-    except Exception as error:
-        raise ValueError(f"a table is missing: {error}") from error
-    finally:
-        for name in ("covered", *(table.rpartition(".")[2] for table in _TABLES)):
-            db.execute(f"DROP TABLE IF EXISTS {name}")
+    with db:
+        db.execute(
+            "CREATE TEMP TABLE covered AS SELECT DISTINCT release_group.other AS key "
+            "FROM cover_art_type JOIN cover_art USING (id) "
+            "JOIN release ON release.id = CAST(cover_art.other AS INTEGER) "
+            "JOIN release_group ON release_group.id = CAST(release.other AS INTEGER)"
+        )
+        db.execute(
+            "UPDATE albums SET state = 'waiting', reason = NULL, retry_at = NULL, tries = 0 "
+            "WHERE state = 'failed' AND reason = 'no_cover' "
+            "AND key IN (SELECT key FROM covered)"
+        )
+        # Albums that a search has listed may be newer than the dump.
+        db.execute(
+            "UPDATE albums SET state = 'failed', reason = 'no_cover' WHERE state = 'waiting' "
+            "AND key IN (SELECT other FROM release_group) "
+            "AND key NOT IN (SELECT key FROM covered)"
+        )
+    for name in ("covered", "cover_art", "cover_art_type", "release", "release_group"):
+        db.execute(f"DROP TABLE {name}")
 
 
 def _members(file: Path, wanted: Collection[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
