@@ -178,7 +178,7 @@ class Client:
                     data=data,
                     headers=headers if url.origin() == start.origin() else {},
                     allow_redirects=False,
-                    proxy=None if proxy_bypass(url.host or "") else self._proxies.get(url.scheme),
+                    proxy=self._proxy_for(url),
                 ) as response:
                     if response.status in _REDIRECTS:
                         url = _target(url, response, data)
@@ -206,6 +206,10 @@ class Client:
         if url.host in self._proxy_hosts or not is_allowed(url, self.trusted):
             raise FetchError("forbidden_address")
         return self._host(url.host_port_subcomponent or "")
+
+    def _proxy_for(self, url: URL) -> URL | None:
+        proxy = self._proxies.get(url.scheme)
+        return None if proxy is None or proxy_bypass(url.host or "") else proxy
 
     def _host(self, name: str) -> Host:
         if name not in self._hosts:
