@@ -99,7 +99,6 @@ class Client:
         *,
         max_bytes: int,
         headers: Mapping[str, str] | None = None,
-        data: Mapping[str, str] | None = None,
     ) -> _T:
         """Gets a URL, with retries, and passes the response to `read`.
 
@@ -108,7 +107,6 @@ class Client:
           read: converts the response; raises `FetchError` if it is unusable.
           max_bytes: the maximum length of the body.
           headers: extra headers, sent only to the URL's own origin and not to redirect targets.
-          data: the fields of a form to post; such a request is not redirected.
 
         Returns:
           The result of `read`.
@@ -127,7 +125,7 @@ class Client:
         while True:
             hosts: list[Host] = []
             try:
-                answer = await self._follow(start, hosts, max_bytes, headers or {}, data)
+                answer = await self._follow(start, hosts, max_bytes, headers or {})
                 result = await read(answer)
             except FetchError as failed:
                 if failed.reason == "paused":
@@ -161,7 +159,6 @@ class Client:
         hosts: list[Host],
         max_bytes: int,
         headers: Mapping[str, str],
-        data: Mapping[str, str] | None,
     ) -> Answer:
         """Gets a URL and follows redirects; appends each contacted host to `hosts`."""
         url, urls = start, []
@@ -172,16 +169,14 @@ class Client:
             await host.turn(functools.partial(self._refuse_long_pause, host, hosts))
             self.requests[host.name] += 1
             try:
-                async with self._session.request(
-                    "GET" if data is None else "POST",
+                async with self._session.get(
                     url,
-                    data=data,
                     headers=headers if url.origin() == start.origin() else {},
                     allow_redirects=False,
                     proxy=self._proxy_for(url),
                 ) as response:
                     if response.status in _REDIRECTS:
-                        url = _target(url, response, data)
+                        url = _target(url, response)
                         continue
                     if response.status in _PAUSING:
                         await self._pause(host, response.headers)
@@ -258,10 +253,8 @@ class Client:
         host.back_off()
 
 
-def _target(url: URL, response: aiohttp.ClientResponse, data: Mapping[str, str] | None) -> URL:
+def _target(url: URL, response: aiohttp.ClientResponse) -> URL:
     """Returns where a response redirects to."""
-    if data is not None:
-        raise FetchError("bad_redirect")
     try:
         return by_https(url.join(URL(response.headers["Location"])))
     except (KeyError, ValueError) as error:

@@ -231,7 +231,7 @@ def _source(
         names = catalog.setting("genre_names", [])
         _, listed = catalog.setting("dump", (None, None))
         return MusicBrainz(client, *urls, size, names, listed)
-    token = Token(client, urls[1], *credentials)
+    token = Token(urls[1], *credentials, client.max_wait)
     return Spotify(client, urls[0], token, size, catalog.setting("learned", {}))
 
 

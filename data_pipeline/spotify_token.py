@@ -1,29 +1,43 @@
-"""The token that Spotify wants with each request (RFC 6749, 4.4)."""
+"""The token that Spotify wants with each request, by spotipy."""
 
 import asyncio
-import base64
+import logging
 import time
-from dataclasses import dataclass, field
+
+import requests
+from spotipy.cache_handler import MemoryCacheHandler
+from spotipy.oauth2 import SpotifyClientCredentials, SpotifyOauthError
 
 from dac.errors import UserError
-from data_pipeline.answers import Answer, FetchError, read_json
-from data_pipeline.hosts import UnavailableError
-from data_pipeline.http import Client
+from data_pipeline.hosts import UnavailableError, backoff
 
-_MAX_BYTES = 1_000_000  # of an answer; real ones have a few hundred
+_TIMEOUT_S = 30.0
+_NO_APP = ("invalid_client", "invalid_grant", "unauthorized_client")
+
+# At level DEBUG it logs the header with the secret.
+logging.getLogger("spotipy").setLevel(logging.WARNING)
 
 
-@dataclass(eq=False)
 class Token:
-    """An app's current token."""
+    """An app's current token.
 
-    client: Client
-    url: str  # that issues tokens
-    client_id: str  # the app's
-    client_secret: str = field(repr=False)  # sent only to `url`
-    value: str | None = field(default=None, repr=False)
+    Args:
+      url: the URL that issues tokens.
+      client_id: of the app.
+      client_secret: of the app; sent only to `url`.
+      max_wait: how long to try, in seconds.
+    """
 
-    def __post_init__(self):
+    def __init__(self, url: str, client_id: str, client_secret: str, max_wait: float):
+        self._app = SpotifyClientCredentials(
+            client_id,
+            client_secret,
+            requests_timeout=_TIMEOUT_S,
+            cache_handler=MemoryCacheHandler(),
+        )
+        self._app.OAUTH_TOKEN_URL = url
+        self._max_wait = max_wait
+        self._value: str | None = None
         self._issued_at = 0.0  # on the monotonic clock
         self._lock = asyncio.Lock()
 
@@ -40,31 +54,26 @@ class Token:
           UnavailableError: no token was issued for `max_wait` seconds.
         """
         async with self._lock:
-            start = time.monotonic()
-            login = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
-            while self.value is None or self.value == expired:
+            start, tries = time.monotonic(), 0
+            while self._value is None or self._value == expired:
                 try:
-                    self.value = await self.client.fetch(
-                        self.url,
-                        _read,
-                        max_bytes=_MAX_BYTES,
-                        headers={"Authorization": f"Basic {login}"},
-                        data={"grant_type": "client_credentials"},
+                    # The cache trusts the local clock; only the API knows if a token expired.
+                    self._value = await asyncio.to_thread(
+                        self._app.get_access_token, as_dict=False, check_cache=False
                     )
                     self._issued_at = time.monotonic()
-                except FetchError as error:
-                    if not error.retry or time.monotonic() - start > self.client.max_wait:
-                        raise UnavailableError("Spotify", 0, "issued no token") from error
-            return self.value
-
-
-async def _read(answer: Answer) -> str:
-    if answer.status in (400, 401) and b"_client" in answer.body:  # RFC 6749, 5.2
-        raise UserError(
-            "Spotify has no app with this SPOTIPY_CLIENT_ID and SPOTIPY_CLIENT_SECRET; copy both "
-            "from developer.spotify.com/dashboard"
-        )
-    token = (await read_json(answer)).get("access_token")
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-        raise FetchError("malformed_json")
-    return token
+                    break
+                except SpotifyOauthError as error:
+                    if error.error in _NO_APP:
+                        raise UserError(
+                            "Spotify has no app with this SPOTIPY_CLIENT_ID and "
+                            "SPOTIPY_CLIENT_SECRET; copy both from developer.spotify.com/dashboard"
+                        ) from None
+                except (requests.RequestException, KeyError, TypeError, ValueError):
+                    pass
+                # Error messages are not shown, as they may contain the secret.
+                if time.monotonic() - start > self._max_wait:
+                    raise UnavailableError("Spotify", 0, "issued no token") from None
+                tries += 1
+                await asyncio.sleep(backoff(tries))
+            return self._value

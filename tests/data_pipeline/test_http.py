@@ -15,7 +15,6 @@ from data_pipeline.hosts import Host, UnavailableError, retry_after
 from data_pipeline.http import Client
 from tests.loopback import Site
 
-LOCAL = frozenset({"127.0.0.1"})
 WEEK = 7 * 86_400  # the longest accepted pause
 
 
@@ -258,26 +257,6 @@ def test_redirect_to_another_host_drops_the_token():
     assert first[0][2]["Authorization"] == "Bearer secret"
     assert "Authorization" not in other[0][2]
     assert other[0][2]["User-Agent"] == "Test/1"
-
-
-def test_form_is_posted_and_not_sent_where_a_redirect_says(monkeypatch):
-    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.001)
-
-    async def run():
-        async def handler(request, number):
-            if request.path == "/away":
-                return web.Response(status=307, headers={"Location": "/"})
-            return web.Response(text=f"{request.method} {(await request.post())['secret']}")
-
-        async with Site(handler) as site, Client("Test/1", {}, trusted=LOCAL) as client:
-            form = {"max_bytes": 99, "data": {"secret": "x"}}
-            body = await client.fetch(f"{site.url}/", keep, **form)
-            with pytest.raises(FetchError, match="bad_redirect"):
-                await client.fetch(f"{site.url}/away", keep, **form)
-        return body, [path for _, path, _ in site.asked]
-
-    body, paths = asyncio.run(run())
-    assert (body, paths) == (b"POST x", ["/", *["/away"] * 5])
 
 
 @pytest.mark.parametrize(

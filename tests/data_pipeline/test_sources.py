@@ -85,7 +85,8 @@ def musicbrainz(client, url, size=500):
 
 
 def spotify(client, url, size=300):
-    token = Token(client, f"{url}/token", "id", "secret", "token")
+    token = Token(f"{url}/token", "id", "secret", max_wait=1.0)
+    token._value = "token"
     return Spotify(client, url, token, size, {"related_artists": False})
 
 
