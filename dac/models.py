@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 
 from dac.errors import UserError
 from dac.files import write_bytes, write_text
-from dac.run.players import Variables, gan_of, init_players
+from dac.run.players import Variables, gan_of, init_critic, init_generator
 from dac.run.schedule import phase_at, phases
 from dac.run.workdir import read_run
 from dac.sampling import Run
@@ -77,7 +77,7 @@ def load_run(
         genres = tuple(dataset["genres"])
         years = None if dataset["years"] is None else tuple(dataset["years"])
         schedule = phases(config)
-        shapes, critic_shapes = jax.eval_shape(lambda: init_players(config, len(genres)))
+        shapes = jax.eval_shape(lambda: init_generator(config, len(genres)))
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"the run {workdir} is of another version of this program ({error!r:.80}); train again"
@@ -101,6 +101,7 @@ def load_run(
         "generator_stats": shapes.get("batch_stats", {}),
     }
     if pick > 1:
+        critic_shapes = jax.eval_shape(lambda: init_critic(config, len(genres)))
         part |= {
             "critic": critic_shapes["params"],
             "critic_stats": critic_shapes.get("batch_stats", {}),
@@ -195,7 +196,7 @@ def load_model(folder: str | Path) -> Run:
         resolution = int(described["resolution"])
         if resolution not in {phase.resolution for phase in phases(config)}:
             raise ValueError(f"its networks have no resolution of {resolution}")
-        shapes, _ = jax.eval_shape(lambda: init_players(config, len(genres)))
+        shapes = jax.eval_shape(lambda: init_generator(config, len(genres)))
         return Run(
             config=config,
             genres=genres,

@@ -172,11 +172,11 @@ class Run:
         pictures = _draw(
             *_networks(self.config),
             self.variables,
-            jnp.pad(latents, ((0, padding), (0, 0))),
+            np.pad(latents, ((0, padding), (0, 0))),
             encode([*albums, *[Album()] * padding], self.config.conditions, len(self.genres)),
             np.pad(scales, (0, padding)),
             self.resolution,
-            jnp.float32(self.alpha),
+            np.float32(self.alpha),
         )
         return np.asarray(pictures)[: len(albums)]
 
@@ -190,7 +190,7 @@ class Run:
             encode(albums, self.config.conditions, len(self.genres)),
             scales,
             self.resolution,
-            jnp.float32(self.alpha),
+            np.float32(self.alpha),
         )
 
     def _year(self, text: str, warn: Callable[[str], None]) -> int:
@@ -246,10 +246,13 @@ def fixed_latents(
 
     Numbers count modulo 2^32.
     """
-    key = jax.random.key(seed)
     wrapped = np.asarray(numbers, np.int64).astype(np.uint32)
-    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(wrapped)
-    return draw_latents(config, keys)
+    return _latents(ml_collections.FrozenConfigDict(config), jax.random.key(seed), wrapped)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _latents(config, key, numbers):
+    return draw_latents(config, jax.vmap(lambda i: jax.random.fold_in(key, i))(numbers))
 
 
 def lower_draw(

@@ -196,14 +196,7 @@ class Record:
             ):
                 raise ValueError("labels do not fit the rows")
             return record
-        except (
-            UserError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except _INVALID as error:
             raise UserError(f"its settings are damaged ({str(error)!s:.120})") from error
 
 

@@ -29,23 +29,31 @@ def make_players(config: ml_collections.ConfigDict) -> tuple[nn.Module, nn.Modul
     return gan.generator(*options, config.condition_scale), gan.critic(*options)
 
 
-def init_players(config: ml_collections.ConfigDict, num_genres: int) -> tuple[Variables, Variables]:
-    """Returns the initial variables of the generator and the critic, a function of config.seed.
+def init_generator(config: ml_collections.ConfigDict, num_genres: int) -> Variables:
+    """Returns the initial variables of the generator, a function of config.seed.
 
     Args:
       config: the config of the run.
       num_genres: size of the genre vocabulary.
     """
-    generator, critic = make_players(config)
-    stage = gan_of(config).stage(config.resolution, 1.0)
-    conditions = encode([Album()], config.conditions, num_genres)
-    generator_key, critic_key = jax.random.split(jax.random.key(config.seed))
-    latents = draw_latents(config, generator_key[None])
-    images = jnp.zeros((1, config.resolution, config.resolution, 3))
-    return (
-        generator.init(generator_key, latents, conditions, *stage),
-        critic.init(critic_key, images, conditions, *stage),
+    generator, _ = make_players(config)
+    key, _ = jax.random.split(jax.random.key(config.seed))
+    return generator.init(
+        key, draw_latents(config, key[None]), *_init_arguments(config, num_genres)
     )
+
+
+def init_critic(config: ml_collections.ConfigDict, num_genres: int) -> Variables:
+    """Returns the initial variables of the critic; see `init_generator`."""
+    _, critic = make_players(config)
+    _, key = jax.random.split(jax.random.key(config.seed))
+    images = jnp.zeros((1, config.resolution, config.resolution, 3))
+    return critic.init(key, images, *_init_arguments(config, num_genres))
+
+
+def _init_arguments(config, num_genres):
+    conditions = encode([Album()], config.conditions, num_genres)
+    return conditions, *gan_of(config).stage(config.resolution, 1.0)
 
 
 def draw_latents(config: ml_collections.ConfigDict, keys: jax.Array) -> jax.Array:

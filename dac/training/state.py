@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from dac.run.players import Variables, init_players
+from dac.run.players import Variables, init_critic, init_generator
 
 Params = dict[str, Any]
 
@@ -68,7 +68,8 @@ def init_state(config: ml_collections.ConfigDict, num_genres: int) -> GanState:
       config: the config of the run.
       num_genres: size of the genre vocabulary.
     """
-    generator_variables, critic_variables = init_players(config, num_genres)
+    generator_variables = init_generator(config, num_genres)
+    critic_variables = init_critic(config, num_genres)
     params = generator_variables["params"]
     optimizer = make_optimizer(config, 0.0)  # the learning rate is not part of its state
     return GanState(

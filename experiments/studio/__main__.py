@@ -1,7 +1,9 @@
 """The page on which people make covers: genres, year and names in, a cover in print size out."""
 
 import os
+import signal
 import tempfile
+import threading
 
 from absl import flags
 
@@ -19,7 +21,7 @@ def define_flags() -> None:
 
 
 def main() -> None:
-    """Serves the page until it is interrupted."""
+    """Serves the page until SIGINT (Ctrl-C) or SIGTERM."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
     try:
         import gradio  # noqa: F401
@@ -31,8 +33,12 @@ def main() -> None:
     press = Press(generators.load())
     with tempfile.TemporaryDirectory(prefix="duck_and_cover_") as folder:
         demo = serving.serve(press, folder, FLAGS.host, FLAGS.port)
+        stopped = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
         print(f"http://{FLAGS.host}:{FLAGS.port} (Ctrl-C stops)", flush=True)
-        demo.block_thread()
+        stopped.wait()
+        demo.close(verbose=False)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import gradio as gr
 from dac.covers.typesetting import FONTS
 from experiments.studio import markup
 from experiments.studio import wall as walls
-from experiments.studio.press import PRINT, Press
+from experiments.studio.press import BLEED, PRINT, Press
 from experiments.studio.wall import MAX_GENRES, MAX_NAME, STEPS
 
 DOWNLOADS = (
@@ -116,12 +116,16 @@ class Parts:
                 for suffix, text, variant in DOWNLOADS
             }
             self.link = gr.Button("Copy link", min_width=0, elem_id="link")
+        self.bleed = gr.Checkbox(
+            False, label=f"Files with {BLEED:g} mm of bleed, for a printer", elem_id="bleed"
+        )
         self.file = gr.DownloadButton("File", visible="hidden", elem_id="file")
         gr.HTML("<h3>Finish</h3>", apply_default_css=False)
         self.finishes = _html(markup.finishes(first, {}), "finishes", label="Finish")
         with gr.Column(visible=self.press.typesets, min_width=0):
             gr.HTML("<h3>Type</h3>", apply_default_css=False)
             self.layouts = _html(markup.layouts(first, {}), "layouts", label="Layout")
+            self.inks = _html(markup.inks(first, {}), "inks", label="Ink")
             self.font = gr.Dropdown(
                 [("Chosen by genre and year", ""), *((_spaced(font), font) for font in FONTS)],
                 value="",

@@ -119,6 +119,12 @@ def layouts(cover: Settings, made: Mapping[str, str]) -> str:
     return strip("Layout", rows, (cover.layout or "") if cover.typeset else NO_TYPE)
 
 
+def inks(cover: Settings, made: Mapping[str, str]) -> str:
+    """Returns the colours of the type to choose from."""
+    rows = [("", "Auto", ""), *((colour, colour, picture) for colour, picture in made.items())]
+    return strip("Ink", rows, cover.ink or "")
+
+
 def history(pictures: Sequence[str]) -> str:
     """Returns the covers picked before."""
     rows = [(str(i), f"Picked cover {i + 1}", "", url, False) for i, url in enumerate(pictures)]

@@ -14,7 +14,7 @@ from dac.making.settings import Settings
 from experiments.studio import links, markup
 from experiments.studio import wall as walls
 from experiments.studio.layout import Parts
-from experiments.studio.press import PRINT, Press
+from experiments.studio.press import BLEED, PRINT, Press
 from experiments.studio.wall import MAX_GENRES, Wall
 
 KEEP_SECONDS = 1800  # a file to download
@@ -72,6 +72,7 @@ class Page:
             self._on(parts.truncation.input, _setting("truncation"), parts.truncation, **live),
             self._on(parts.finishes.click, _setting("finish"), chosen=True),
             self._on(parts.layouts.click, walls.set_layout, chosen=True),
+            self._on(parts.inks.click, _setting("ink"), chosen=True),
             self._on(parts.font.input, _setting("font"), parts.font),
             *(
                 self._on(box.change, functools.partial(walls.set_name, field), box, **live)
@@ -84,7 +85,7 @@ class Page:
         ]
         # Who moves the year wants it to count.
         parts.year.input(None, js="() => false", outputs=parts.any_year, api_visibility="private")
-        strips = [parts.counter, parts.finishes, parts.layouts, parts.status]
+        strips = [parts.counter, parts.finishes, parts.layouts, parts.inks, parts.status]
         for event in drawn:
             event.then(
                 self._guarded(self._print), [self.state, self.visit], strips, **_queue("print")
@@ -92,7 +93,10 @@ class Page:
         for suffix, button in parts.saves.items():
             save = functools.partial(self._save, suffix)
             button.click(
-                self._guarded(save), self.state, [parts.file, parts.status], **_queue("save")
+                self._guarded(save),
+                [self.state, parts.bleed],
+                [parts.file, parts.status],
+                **_queue("save"),
             ).then(None, js=DOWNLOAD, api_visibility="private")
         parts.link.click(
             lambda: markup.status("The link is copied; it is the address of this page, too."),
@@ -223,9 +227,9 @@ class Page:
         picture = self.press.preview(cover)
         if visit.drawn == drawn:
             yield {self.parts.counter: self._counter(wall, picture, printed=True)}
-        made = {}
         for strip, pictures, shown in (
             (self.parts.layouts, self.press.layouts(cover), markup.layouts),
+            (self.parts.inks, self.press.inks(cover), markup.inks),
             (self.parts.finishes, self.press.finishes(cover), markup.finishes),
         ):
             made = {}
@@ -236,11 +240,12 @@ class Page:
             yield {strip: shown(cover, made)}
         visit.printed = drawn
 
-    def _save(self, suffix: str, wall: Wall) -> Iterator[dict]:
+    def _save(self, suffix: str, wall: Wall, with_bleed: bool) -> Iterator[dict]:
         """Writes the picked cover in print size."""
         text = f"Printing at {PRINT} x {PRINT} pixels …"
         yield {self.parts.file: None, self.parts.status: markup.status(text)}
-        path = self.press.save(wall.cover, suffix, self.folder)
+        bleed = BLEED if with_bleed else 0.0
+        path = self.press.save(wall.cover, suffix, self.folder, bleed)
         yield {
             self.parts.file: str(path),
             self.parts.status: markup.status(f"{path.name} is printed."),

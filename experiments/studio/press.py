@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from dac import models
+from dac.covers.conditions import Album
 from dac.covers.finishing import FINISHES, check_finish, finish_for
-from dac.covers.typesetting import LAYOUTS, check_choices
+from dac.covers.typesetting import LAYOUTS, check_choices, inks
 from dac.errors import UserError
 from dac.making.make import albums_of, draw, make, print_cover
 from dac.making.save import SUFFIXES, save_cover
@@ -24,7 +25,11 @@ from experiments.studio.wall import NO_TYPE
 
 # Sides in pixels: of one of nine covers, of the picked one, of previews, and of a download.
 PROOF, PREVIEW, THUMBNAIL, PRINT = 320, 720, 256, 3000
-KEPT = 1024  # pictures: about 40 MB
+KEPT = 1024  # pictures, and drawings: at 128 pixels about 40 MB of each
+BLEED = 3.0  # millimetres; what printers ask for
+INKS = 5  # of a cover's own colours
+_PRINTING = ("size", "bleed", "finish", "typeset", "layout", "font", "ink")
+_UNPRINTED = {name: getattr(Settings(), name) for name in _PRINTING}
 
 
 class Press:
@@ -44,8 +49,9 @@ class Press:
             self.typesets = True
         except UserError:
             self.typesets = False
-        # By settings, as JSON. A picture shows nothing else, so visitors may share them.
+        # By settings, as JSON. They show nothing else, so visitors may share them.
         self._pictures: dict[str, str] = {}
+        self._drawings: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
 
     def proofs(self, covers: Sequence[Settings]) -> tuple[list[str], list[str]]:
@@ -97,16 +103,31 @@ class Press:
             (picture,), _ = self._made([typed])
             yield name, picture
 
-    def save(self, cover: Settings, suffix: str, folder: Path) -> Path:
+    def inks(self, cover: Settings) -> Iterator[tuple[str, str]]:
+        """Yields colours for the type, as `#rrggbb`, and pictures of them.
+
+        They are paper, black, the most vivid colours of the cover, and the one that was asked for.
+        """
+        plain = self._printable(dataclasses.replace(cover, typeset=False), PROOF, "none")
+        (picture,) = self._draw([plain], albums_of(self.run, [plain], lambda text: None))
+        own = sorted(inks.palette_of(picture), key=inks.saturation, reverse=True)[:INKS]
+        asked = [inks.parse(cover.ink)] if cover.ink else []
+        for colour in dict.fromkeys((inks.PAPER, inks.BLACK, *own, *asked)):
+            swatch = np.broadcast_to(np.array(colour, np.uint8), (8, 8, 3))
+            yield f"#{bytes(colour).hex()}", data_url(swatch)
+
+    def save(self, cover: Settings, suffix: str, folder: Path, bleed: float = 0.0) -> Path:
         """Writes a cover in print size.
 
         Args:
           cover: its settings.
           suffix: one of `dac.making.save.SUFFIXES`.
           folder: the file goes to a folder of its own within it.
+          bleed: what is added on each side, in millimetres.
         """
         if suffix not in SUFFIXES:
             raise UserError(f"a cover is saved as {', '.join(SUFFIXES)}, not {suffix!r:.40}")
+        cover = dataclasses.replace(cover, bleed=bleed)
         printed = self._printable(cover, PRINT, cover.finish)
         # The name can't be guessed, as the server hands the file to whoever knows it.
         path = folder / secrets.token_hex(16) / f"{file_name(cover)}{suffix}"
@@ -132,15 +153,30 @@ class Press:
         with self._lock:
             made = {key: self._pictures[key] for key in keys if key in self._pictures}
         if len(made) < len(set(keys)):
-            drawn = draw(self.run, covers, albums)
+            drawn = self._draw(covers, albums)
             for key, picture, cover in zip(keys, drawn, covers, strict=True):
                 if key not in made:
                     made[key] = data_url(print_cover(picture, cover))
-        with self._lock:
-            self._pictures |= made
-            while len(self._pictures) > KEPT:
-                del self._pictures[next(iter(self._pictures))]
+        self._keep(self._pictures, made)
         return [made[key] for key in keys], list(dict.fromkeys(warnings))
+
+    def _draw(self, covers: Sequence[Settings], albums: Sequence[Album]) -> list[np.ndarray]:
+        """Returns covers as the generator draws them; each is drawn once for all its prints."""
+        plain = [dataclasses.replace(cover, **_UNPRINTED) for cover in covers]
+        keys = [Record(self.model, (cover,)).to_json() for cover in plain]
+        with self._lock:
+            drawn = {key: self._drawings[key] for key in keys if key in self._drawings}
+        if len(drawn) < len(set(keys)):
+            drawn = dict(zip(keys, draw(self.run, covers, albums), strict=True))
+        self._keep(self._drawings, drawn)
+        return [drawn[key] for key in keys]
+
+    def _keep(self, kept: dict, made: dict) -> None:
+        """Adds to what is kept; what was added first makes room."""
+        with self._lock:
+            kept |= made
+            while len(kept) > KEPT:
+                del kept[next(iter(kept))]
 
 
 def data_url(picture: np.ndarray) -> str:

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from dac.covers.conditions import FIELDS
+from dac.covers.finishing import FINISHES
 from dac.errors import UserError
-from dac.making.make import make
+from dac.making.make import draw, make
 from dac.making.save import save_cover
 from dac.making.settings import MAX_TURNS, Record, Settings, read_record
 from dac.models import save_model
@@ -206,6 +207,40 @@ def test_a_download_carries_its_settings_and_can_be_made_again_to_the_byte(print
     assert (tmp_path / "again.png").read_bytes() == path.read_bytes()
     with pytest.raises(UserError, match="saved as"):
         printer.save(cover, ".exe", tmp_path)
+
+
+def test_inks_are_of_the_cover_and_the_one_that_was_asked_for_is_among_them(printer):
+    cover = Settings(1, artist="Echo", typeset=True, ink="#123456")
+    inks = dict(printer.inks(cover))
+    assert len(inks) == press.INKS + 3
+    assert "#123456" in inks
+    for ink in inks:
+        printer.proofs([dataclasses.replace(cover, ink=ink)])
+    assert set(inks) != set(dict(printer.inks(dataclasses.replace(cover, seed=2))))
+
+
+def test_a_download_with_bleed_is_larger(printer, tmp_path, monkeypatch):
+    monkeypatch.setattr(press, "PRINT", 300)
+    path = printer.save(Settings(finish="none"), ".png", tmp_path, bleed=3.0)
+    (cover,) = read_record(path).covers
+    assert (cover.size, cover.bleed) == (300, 3.0)
+    with Image.open(path) as picture:
+        assert picture.size == (300 + 2 * 35, 300 + 2 * 35)  # 35 pixels are 3 mm at 300 dpi
+
+
+def test_prints_of_a_cover_share_its_drawing(printer, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        press, "draw", lambda run, covers, albums: drawn.append(1) or draw(run, covers, albums)
+    )
+    cover = Settings(1, artist="Echo", title="Version", typeset=True)
+    prints = [printer.preview(cover), *dict(printer.finishes(dataclasses.replace(cover, seed=1)))]
+    assert len(prints) == 1 + len(FINISHES) + 1
+    assert len(drawn) == 1
+    list(printer.layouts(dataclasses.replace(cover, layout="corner")))
+    assert len(drawn) == 1
+    printer.preview(dataclasses.replace(cover, title="Other"))
+    assert len(drawn) == 2
 
 
 def test_jpeg_and_pdf_are_saved(printer, tmp_path, monkeypatch):

@@ -6,9 +6,6 @@ from numbers import Integral
 import numpy as np
 from PIL import Image
 
-from dac.covers.finishing.halftone import print_halftone
-from dac.covers.finishing.lino import print_lino
-from dac.covers.finishing.riso import print_riso
 from dac.errors import UserError
 
 FINISHES = ("none", "halftone", "lino", "riso")
@@ -89,5 +86,10 @@ def finish(picture: np.ndarray, size: int, style: str, seed: int = 0) -> np.ndar
     if style == "none":
         large = Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC)
         return np.array(large)
+    # Imported here: SciPy takes half a second to import, and covers as drawn need none of it.
+    from dac.covers.finishing.halftone import print_halftone
+    from dac.covers.finishing.lino import print_lino
+    from dac.covers.finishing.riso import print_riso
+
     press = {"halftone": print_halftone, "lino": print_lino, "riso": print_riso}[style]
     return press(picture, int(size), np.random.default_rng(int(seed)))
