@@ -63,7 +63,7 @@ def _grain(size: int) -> np.ndarray:
 def _jpeg_parts(number: int, size: int) -> tuple[bytes, bytes]:
     """Encodes a picture and cuts it where a comment can go."""
     stream = io.BytesIO()
-    _draw(number, size).save(stream, "JPEG", quality=80)
+    _draw(number, size).save(stream, "JPEG", quality=80, optimize=True)
     data = stream.getvalue()
     cut = 4 + int.from_bytes(data[4:6])  # after the JFIF segment, which must come first
     return data[:cut], data[cut:]
