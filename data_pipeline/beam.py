@@ -4,6 +4,7 @@ Only this module imports Beam. It is separate from the builder because workers i
 and `tfds build` loads the builder under a name that they cannot import.
 """
 
+import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -11,23 +12,23 @@ from typing import Any
 import apache_beam as beam
 from etils import epath
 
-from data_pipeline.examples import SKIPPED_FILE, Made, make_example
+from data_pipeline.examples import SKIPPED_FILE, Made, Recipe, make_example
 from data_pipeline.folder import CoverRecord, Skipped, read_folder
 
-UPSCALED_FILE = "upscaled.txt"
+COUNTS_FILE = "counts.json"
 
 
 class MakeExamples(beam.PTransform):
     """Makes the examples of a split of a collection, keyed by album id.
 
-    Also writes `<split>-SKIPPED_FILE`, and the number of upscaled covers to
-    `<split>-UPSCALED_FILE`.
+    Also writes `<split>-SKIPPED_FILE`, and what was counted of the covers to
+    `<split>-COUNTS_FILE`.
     """
 
     def __init__(
         self,
         folder: str | os.PathLike[str],
-        size: int,
+        recipe: Recipe,
         out: epath.Path,
         split: str,
         is_of: Callable[[CoverRecord | Skipped], bool],
@@ -36,13 +37,13 @@ class MakeExamples(beam.PTransform):
 
         Args:
           folder: the collection, on a file system that all workers share.
-          size: the side of the square pictures in pixels.
+          recipe: how to make them.
           out: the folder for the two files, also shared.
           split: name of the split.
           is_of: whether a line is of the split.
         """
         super().__init__()
-        self._folder, self._size, self._out = os.fspath(folder), size, out
+        self._folder, self._recipe, self._out = os.fspath(folder), recipe, out
         self._split, self._is_of = split, is_of
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[tuple[str, dict[str, Any]]]:
@@ -53,7 +54,7 @@ class MakeExamples(beam.PTransform):
             | "Read" >> beam.FlatMap(read_folder)  # One worker, to drop duplicates.
             | beam.Filter(self._is_of)
             | beam.Reshuffle()
-            | "Make" >> beam.Map(make_example, self._size)
+            | "Make" >> beam.Map(make_example, self._recipe)
         )
         _ = (
             made
@@ -65,16 +66,16 @@ class MakeExamples(beam.PTransform):
         # Beam's own metrics may count retried work twice.
         _ = (
             made
-            | "Upscaled" >> beam.Map(_is_upscaled)
-            | beam.CombineGlobally(sum)
-            | "WriteUpscaled"
-            >> beam.Map(_write_count, self._out / f"{self._split}-{UPSCALED_FILE}")
+            | "Counted" >> beam.FlatMap(_facts)
+            | beam.combiners.Count.PerElement()
+            | beam.combiners.ToDict()
+            | "WriteCounts" >> beam.Map(_write_counts, self._out / f"{self._split}-{COUNTS_FILE}")
         )
         return made | "Keyed" >> beam.FlatMap(_keyed)
 
 
-def _is_upscaled(made: Made) -> bool:
-    return not isinstance(made, Skipped) and made[1]
+def _facts(made: Made) -> tuple[str, ...]:
+    return () if isinstance(made, Skipped) else made[1]
 
 
 def _keyed(made: Made) -> list[tuple[str, dict[str, Any]]]:
@@ -86,5 +87,5 @@ def _write_skipped(skipped: list[Skipped], path: epath.Path) -> None:
     path.write_text("".join(line.as_json() + "\n" for line in lines))
 
 
-def _write_count(count: int, path: epath.Path) -> None:
-    path.write_text(str(count))
+def _write_counts(counts: dict[str, int], path: epath.Path) -> None:
+    path.write_text(json.dumps(counts))

@@ -18,6 +18,7 @@ from typing import Any
 from dac.covers.conditions import MAX_YEAR, MIN_YEAR
 
 METADATA_FILE = "metadata.jsonl"
+ATTRIBUTION_FILE = "ATTRIBUTION.md"
 
 CONVENTION = (
     f"a folder of pictures with a {METADATA_FILE}: one JSON object per line, with file_name and, "
@@ -30,46 +31,29 @@ _DATE = re.compile(r"([0-9]{4})(-[0-9]{2}){0,2}(T.*)?")
 
 @dataclass(frozen=True, slots=True)
 class CoverRecord:
-    """An album and its picture.
+    """An album and its picture; what is unknown is None or empty."""
 
-    Attributes:
-      path: the path of the picture, an existing file inside the collection's folder.
-      file_name: the picture's name in `metadata.jsonl`.
-      line: the line number in `metadata.jsonl`, from 1.
-      album_id: the id, unique in the collection.
-      genres: the normalised genres without duplicates. Empty means unknown: an empty list in
-        `metadata.jsonl` is read as a missing one, because nobody records that an album has no
-        genre.
-      release_year: the year in [`MIN_YEAR`, `MAX_YEAR`], None if unknown.
-      artist: the artist, None if unknown.
-      title: the title, None if unknown.
-      same_as: the id of another album with the same picture, None if none is known.
-    """
-
-    path: str
-    file_name: str
-    line: int
-    album_id: str
+    path: str  # of the picture, an existing file inside the collection's folder
+    file_name: str  # the picture's name in `metadata.jsonl`
+    line: int  # the line number in `metadata.jsonl`, from 1
+    album_id: str  # unique in the collection
+    # Normalised, without duplicates. An empty list in `metadata.jsonl` is read as a missing one,
+    # because nobody records that an album has no genre.
     genres: tuple[str, ...] = ()
-    release_year: int | None = None
+    release_year: int | None = None  # in [`MIN_YEAR`, `MAX_YEAR`]
     artist: str | None = None
     title: str | None = None
-    same_as: str | None = None
+    same_as: str | None = None  # the id of another album with the same picture
+    similar_to: str | None = None  # the id of another album with nearly the same picture
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A line that cannot be used, or whose picture cannot be used.
+    """A line that cannot be used, or whose picture cannot be used."""
 
-    Attributes:
-      file_name: the picture's name in the line, None if it has none.
-      line: the line number in `metadata.jsonl`, from 1.
-      reason: one word, such as "malformed_json", "outside_folder" or "missing".
-    """
-
-    file_name: str | None
-    line: int
-    reason: str
+    file_name: str | None  # the picture's name in the line, None if it has none
+    line: int  # the line number in `metadata.jsonl`, from 1
+    reason: str  # one word, such as "malformed_json", "outside_folder" or "missing"
 
     def as_json(self) -> str:
         """Returns the line as a JSON object."""
@@ -126,6 +110,7 @@ def read_folder(folder: str | os.PathLike[str]) -> Iterator[CoverRecord | Skippe
                 artist=clean_text(fields.get("artist")),
                 title=clean_text(fields.get("title")),
                 same_as=_given_id(fields.get("same_as")),
+                similar_to=_given_id(fields.get("similar_to")),
             )
 
 

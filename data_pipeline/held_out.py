@@ -1,7 +1,9 @@
 """Which covers a dataset holds out of training: the split `validation`.
 
-No artist is on both sides, nor a picture that several albums share. Whether an artist is held out
-depends on the name and on the share alone, so it hardly changes as a collection grows.
+Albums with the same artist credit are on one side, and so are albums that share a picture, or
+nearly share one. A joint credit ("King Echo & Friends") counts as an artist of its own. Whether an
+artist is held out depends on the name and on the share alone, so it hardly changes as a collection
+grows.
 """
 
 import hashlib
@@ -21,15 +23,10 @@ MOST = 0.4
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What a collection holds out.
+    """What a collection holds out."""
 
-    Attributes:
-      share: about what share of the covers; 0 for none.
-      same: for artists and albums that share a picture with others, who decides for all of them.
-    """
-
-    share: float
-    same: Mapping[str, str]
+    share: float  # about what share of the covers; 0 for none
+    same: Mapping[str, str]  # for artists and albums that share a picture: who decides for all
 
     def __contains__(self, line: CoverRecord | Skipped) -> bool:
         """Returns whether an album is held out; skipped lines are not."""
@@ -54,8 +51,7 @@ def choose_held_out(records: Iterable[CoverRecord], doubles: Iterable[CoverRecor
     for record in records:
         key = _key(record)
         artists[key] = artists.get(key, 0) + 1
-        if record.same_as:
-            links.append((key, record.same_as))
+        links += [(key, other) for other in (record.same_as, record.similar_to) if other]
     count = sum(artists.values())
     least, most = SHARES
     share = min(max(AIM / count, least), most) if count >= LEAST else 0.0

@@ -1,134 +1,139 @@
-"""Reports on a crawl: the progress line, the state of a collection, the JSON summary."""
+"""Reports on a run: the progress line, the state of a collection, the JSON summary."""
 
 import shutil
+import sqlite3
 import sys
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections import defaultdict
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.catalog import count_stored, count_unlisted, open_to_read, read_tallies
+from data_pipeline.catalog_file import open_to_read
 
-Tallies = Mapping[tuple[str, str, str], int]
-
-_WINDOW = 60  # updates that the rate is averaged over
 _PLAIN_S = 30.0  # between progress lines if stderr is not a terminal
 _STATUS_S = 600.0  # that --status averages the rate over
 
 
 class Progress:
-    """Prints the progress of a crawl to stderr; on a terminal, one line that updates."""
+    """Prints the progress of a run to stderr; on a terminal, one line that updates."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
         self._width = 0
         self._printed_at = time.monotonic()
-        self._stored: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
 
-    def update(self, tallies: Tallies, to_come: int) -> None:
-        """Updates the progress line; call this about once a second."""
+    def show(self, line: str, force: bool = False) -> None:
+        """Updates the progress line; call this about once a second, or with `force`."""
         now = time.monotonic()
-        self._stored.append((now, count(tallies, "covers", "done")))
-        (start, before), (end, stored) = self._stored[0], self._stored[-1]
-        rate = (stored - before) / (end - start) if end > start else 0.0
-        line = describe(tallies, to_come, rate)
         if self._live:
-            self._show(line)
-        elif now - self._printed_at >= _PLAIN_S:
+            line = line[: shutil.get_terminal_size().columns - 1]  # wrapped lines would stay
+            print(f"\r{line:<{self._width}}", end="\r", file=sys.stderr, flush=True)
+            self._width = len(line)
+        elif line and (force or now - self._printed_at >= _PLAIN_S):
             self._printed_at = now
             print(line, file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
         """Prints a permanent line."""
-        self._show("")
+        self.show("", force=True)
         print(text, file=sys.stderr, flush=True)
 
-    def _show(self, line: str) -> None:
-        if self._live:
-            line = line[: shutil.get_terminal_size().columns - 1]  # wrapped lines would stay
-            print(f"\r{line:<{self._width}}", end="\r", file=sys.stderr, flush=True)
-            self._width = len(line)
 
-
-def describe(tallies: Tallies, to_come: int, rate: float) -> str:
-    """Returns a line with the numbers of albums and covers, the rate and the ETA.
-
-    Args:
-      tallies: the catalogue's tallies.
-      to_come: an estimate of the covers still to be stored.
-      rate: covers per second.
-    """
-    parts = [
-        f"{count(tallies, 'covers'):,} albums",
-        f"{count(tallies, 'covers', 'done'):,} covers stored",
-        f"{count(tallies, 'covers', 'waiting'):,} waiting",
-    ]
-    parts.append(f"{rate:.1f}/s")
-    if rate > 0 and to_come:
-        parts.append(f"ETA {duration(to_come / rate)}")
-    failed = failures(tallies, "covers")
-    if failed:
-        reasons = ", ".join(f"{n:,} {reason}" for reason, n in failed.items())
-        parts.append(f"{sum(failed.values()):,} failed ({reasons})")
-    return " · ".join(parts)
-
-
-def print_status(folder: Path) -> None:
-    """Prints the state of a collection, even while a crawl is running.
-
-    Raises:
-      UserError: there is no collection.
-    """
-    with closing(open_to_read(folder)) as db:
-        tallies = read_tallies(db)
-        unlisted = count_unlisted(db)
-        stored, seconds = count_stored(db, _STATUS_S)
-    to_come = count(tallies, "covers", "waiting") + unlisted
-    print(f"{folder}: {describe(tallies, to_come, stored / seconds if seconds else 0.0)}")
-    for job in ("genres", "artists", "covers"):
-        states = {state: count(tallies, job, state) for state in ("done", "waiting", "failed")}
-        if not any(states.values()):
-            continue
-        print(f"  {job:<8}" + "".join(f"{n:>10,} {state:<8}" for state, n in states.items()))
-        for reason, n in failures(tallies, job).items():
-            print(f"  {'':<8}{'':<38}{n:>10,} {reason}")
-    if unlisted:
-        print(f"  about {unlisted:,} more albums to list")
-
-
-def summary(tallies: Tallies) -> dict[str, Any]:
+def summary(db: sqlite3.Connection) -> dict[str, Any]:
     """Returns the state of a collection, ready for JSON."""
+    albums, chosen = _count(db, "albums", "TRUE"), _count(db, "albums", "chosen")
+    lists = _count(db, "lists", "TRUE")
     return {
-        "albums": count(tallies, "covers"),
-        "stored": count(tallies, "covers", "done"),
-        "waiting": count(tallies, "covers", "waiting"),
-        "failed": failures(tallies, "covers"),
-        "listings": {
-            job: {
-                "done": count(tallies, job, "done"),
-                "waiting": count(tallies, job, "waiting"),
-                "failed": failures(tallies, job),
-            }
-            for job in ("genres", "artists")
+        "albums": sum(sum(reasons.values()) for reasons in albums.values()),
+        "chosen": sum(sum(reasons.values()) for reasons in chosen.values()),
+        "stored": sum(chosen["done"].values()),
+        "waiting": sum(chosen["waiting"].values()),
+        "failed": albums["failed"],
+        "lists": {
+            "done": sum(lists["done"].values()),
+            "waiting": sum(lists["waiting"].values()),
+            "failed": lists["failed"],
         },
     }
 
 
-def count(tallies: Tallies, job: str, state: str | None = None) -> int:
-    """Returns the number of jobs in a table, optionally only those in one state."""
-    return sum(
-        n for (name, found, _), n in tallies.items() if name == job and state in (None, found)
+def _count(db: sqlite3.Connection, table: str, which: str) -> dict[str, dict[str, int]]:
+    """Returns the number of jobs by state and reason, the most frequent reason first."""
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    rows = db.execute(
+        f"SELECT state, coalesce(reason, ''), count(*) AS n FROM {table} WHERE {which} "
+        "GROUP BY 1, 2 ORDER BY n DESC"
     )
+    for state, reason, n in rows:
+        counts[state][reason] = n
+    return counts
 
 
-def failures(tallies: Tallies, job: str) -> dict[str, int]:
-    """Returns the number of failed jobs in a table by reason, most frequent first."""
-    failed = {
-        why: n for (name, state, why), n in tallies.items() if (name, state) == (job, "failed")
-    }
-    return dict(sorted(failed.items(), key=lambda item: -item[1]))
+def describe(state: dict[str, Any]) -> str:
+    """Returns a line with the numbers of a summary."""
+    parts = [
+        f"{state['albums']:,} albums",
+        f"{state['chosen']:,} chosen",
+        f"{state['stored']:,} covers stored",
+        f"{state['waiting']:,} waiting",
+    ]
+    if state["failed"]:
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in state["failed"].items())
+        parts.append(f"{sum(state['failed'].values()):,} failed ({reasons})")
+    return " · ".join(parts)
+
+
+def warnings(db: sqlite3.Connection) -> list[str]:
+    """Returns what a run leaves undone, a sentence each."""
+    now = time.time()
+    said = []
+    waiting, first = db.execute(
+        "SELECT count(*), min(retry_at) FROM (SELECT retry_at FROM lists WHERE state = 'failed' "
+        "UNION ALL SELECT retry_at FROM albums WHERE state = 'failed') WHERE retry_at > ?",
+        (now,),
+    ).fetchone()
+    if waiting:
+        said.append(
+            f"{waiting:,} requests failed and can be tried again: run the same command after "
+            f"{datetime.fromtimestamp(first):%Y-%m-%d %H:%M}, or now with --retry_failed"
+        )
+    for kind, key, first, last, total, found in db.execute(
+        "SELECT kind, key, first, last, total, coalesce(lists.found, "
+        "(SELECT sum(part.found) FROM lists AS part WHERE part.parent = lists.id)) "
+        "FROM lists WHERE reason = 'incomplete' ORDER BY id LIMIT 10"
+    ):
+        years = f", {first} to {last}" if 0 < first < last < 9999 else f", {first}" * (first > 0)
+        had = f"{found:,} of {total:,}" if found else f"not all of {total:,}"
+        said.append(f"the service gave {had} albums of the {kind} {key}{years}")
+    return said
+
+
+def print_status(folder: Path) -> None:
+    """Prints the state of a collection, even while a run is going on.
+
+    Raises:
+      UserError: there is no collection.
+    """
+    now = time.time()
+    with closing(open_to_read(folder)) as db:
+        state = summary(db)
+        stored, first = db.execute(
+            "SELECT count(*), min(stored_at) FROM albums WHERE stored_at BETWEEN ? AND ?",
+            (now - _STATUS_S, now),
+        ).fetchone()
+        said = warnings(db)
+    rate = stored / (now - first) if first and now > first else 0.0
+    left = f" · ETA {duration(state['waiting'] / rate)}" if rate and state["waiting"] else ""
+    print(f"{folder}: {describe(state)} · {rate:.1f}/s{left}")
+    lists = state["lists"]
+    print(f"  lists: {lists['done']:,} read, {lists['waiting']:,} waiting")
+    for job, failed in (("lists", lists["failed"]), ("covers", state["failed"])):
+        for reason, n in failed.items():
+            print(f"  {job} failed: {n:>10,} {reason}")
+    for text in said:
+        print(f"  {text}")
 
 
 def duration(seconds: float) -> str:

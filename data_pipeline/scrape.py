@@ -1,10 +1,9 @@
 """Collects album covers with metadata; can be stopped and continued at any time."""
 
 import asyncio
-import importlib.metadata
+import dataclasses
 import json
 import os
-import re
 import signal
 import sqlite3
 import sys
@@ -12,101 +11,83 @@ import time
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import dotenv
 from absl import flags
 from yarl import URL
 
-from dac.covers.conditions import MAX_YEAR, MIN_YEAR
+from dac.covers.conditions import MAX_YEAR
 from dac.errors import UserError
-from data_pipeline import cli, musicbrainz, spotify, store
-from data_pipeline.catalog import CATALOG_FILE, Catalog, read_setting
-from data_pipeline.crawl import LISTERS, Crawl, Source
-from data_pipeline.export import write_urls
-from data_pipeline.folder import normalize_genre
-from data_pipeline.http import Client, FetchError, UnavailableError, host_of, is_loopback
+from data_pipeline import cli, dump, musicbrainz, options, spotify, store
+from data_pipeline.answers import FetchError
+from data_pipeline.catalog import Catalog
+from data_pipeline.catalog_file import CATALOG_FILE, open_to_read
+from data_pipeline.choice import Choice, choose
+from data_pipeline.collect import LISTERS, Collector, Source
+from data_pipeline.doubles import mark_doubles
+from data_pipeline.hosts import UnavailableError
+from data_pipeline.http import Client
+from data_pipeline.metadata import write_metadata, write_urls
 from data_pipeline.musicbrainz import MusicBrainz
-from data_pipeline.progress import Progress, count, describe, print_status, summary
+from data_pipeline.progress import Progress, describe, print_status, summary, warnings
+from data_pipeline.spotify import Spotify
+from data_pipeline.spotify_token import Token
+from data_pipeline.upkeep import check_files, remove, retry_failed
 
 TRY_LATER = 75  # EX_TEMPFAIL in sysexits.h, a temporary failure
-GENRES_FILE = Path(__file__).with_name("genres.txt")
-CONTACT_VARIABLE = "DUCK_AND_COVER_CONTACT"
-CREDENTIALS = ("SPOTIPY_CLIENT_ID", "SPOTIPY_CLIENT_SECRET")
-_MAX_GENRE_LENGTH = 100  # characters
-
-_DEFAULT_RATE = 1.0
-_DEFAULT_SIZE = 500
-_CONTACT = re.compile(r"[!-~]+@[!-~]+\.[!-~]+|https?://[!-~]+")
-
-# Requests per second allowed by known hosts.
-_PUBLIC_RATES = {
-    "musicbrainz.org": musicbrainz.REQUESTS_PER_SECOND,
-    "api.spotify.com": spotify.REQUESTS_PER_SECOND,
-}
-
 FLAGS = flags.FLAGS
+_DEFAULT_SIZE = 500
 _ANY_REASON = "true"  # the value that absl gives to a flag without one
 
 
 def define_flags() -> None:
     """Defines the flags of the command."""
-    flags.DEFINE_enum(
-        "source", "musicbrainz", ["musicbrainz", "spotify"], "where to get albums and covers"
+    string, integer, real = flags.DEFINE_string, flags.DEFINE_integer, flags.DEFINE_float
+    sources = ["musicbrainz", "spotify"]
+    flags.DEFINE_enum("source", "musicbrainz", sources, "where to get albums and covers")
+    string("out", "data/covers", "folder of the collection; an existing one is continued")
+    names = "comma-separated, or a file with one per line; replaces the earlier ones"
+    string("genres", None, f"names of genres, {names}; or 'all'")
+    string("artists", None, f"names or MusicBrainz ids of artists, {names}")
+    string("labels", None, f"names or MusicBrainz ids of record labels, {names}")
+    string("countries", None, f"codes of countries of release, such as JM, {names}")
+    string("types", None, f"secondary types of albums, {names}; 'studio': none; 'all': any")
+    integer("since", None, "first year of release; 0: any", 0, MAX_YEAR)
+    integer("until", None, "last year of release; 0: any", 0, MAX_YEAR)
+    integer("per_genre", None, "number of covers to choose for each genre; 0: all", 0)
+    integer("limit", None, "number of covers to choose in all; 0: all", 0)
+    flags.DEFINE_enum("doubles", None, ["keep", "drop"], "what to do with nearly identical covers")
+    integer("size", None, "side of the covers in pixels; the least available that is not less", 1)
+    flags.DEFINE_boolean("choose", False, "choose again among known albums, offline, and exit")
+    string(
+        "remove", None, "ids of albums, or a file with one per line: delete their covers for good"
     )
-    flags.DEFINE_string(
-        "out", "data/covers", "folder of the collection; an existing one is continued"
-    )
-    flags.DEFINE_string(
-        "genres",
-        None,
-        "comma-separated names, a file with one name per line, or 'all'; adds to earlier genres",
-    )
-    flags.DEFINE_integer("limit", None, "total number of covers to collect", 1)
-    flags.DEFINE_integer(
-        "size",
-        None,
-        "side of the covers in pixels; the nearest available size is used; as before, or 500",
-        1,
-    )
-    flags.DEFINE_integer("since", None, "first release year", MIN_YEAR, MAX_YEAR)
-    flags.DEFINE_integer("until", None, "last release year", MIN_YEAR, MAX_YEAR)
+    string("musicbrainz_dump", None, "folder with release-group.tar.xz: list albums from there")
     flags.DEFINE_boolean("status", False, "print the state of the collection and exit")
-    flags.DEFINE_string(
+    string(
         "export_urls",
         None,
-        "write the URLs of known covers to this .jsonl or .parquet file for img2dataset, and exit",
+        "write the URLs of chosen covers to this .jsonl or .parquet file for img2dataset, and exit",
     )
-    flags.DEFINE_string(
+    string(
         "contact",
-        os.environ.get(CONTACT_VARIABLE),
-        f"your e-mail address or URL, sent in the User-Agent; default: ${CONTACT_VARIABLE}",
+        os.environ.get(options.CONTACT_VARIABLE),
+        f"your e-mail address or URL, sent in the User-Agent; default: ${options.CONTACT_VARIABLE}",
     )
-    flags.DEFINE_float(
-        "requests_per_second", None, "rate for the metadata service; 0: no limit; default: 1", 0.0
-    )
-    flags.DEFINE_integer("concurrency", 8, "number of concurrent cover downloads", 1, 512)
-    flags.DEFINE_float("timeout", 60.0, "seconds that a request may take, including its body", 0.1)
-    flags.DEFINE_float(
-        "max_wait", 900.0, "longest pause to wait for, in seconds; a longer one ends the run", 0.0
-    )
-    flags.DEFINE_string(
-        "musicbrainz_url", musicbrainz.PUBLIC_API, "URL of the MusicBrainz web service or a mirror"
-    )
-    flags.DEFINE_string(
-        "coverart_url", musicbrainz.PUBLIC_COVERS, "URL of the Cover Art Archive or a mirror"
-    )
-    flags.DEFINE_string("spotify_api_url", spotify.PUBLIC_API, "URL of Spotify's web API")
-    flags.DEFINE_string(
-        "spotify_token_url", spotify.PUBLIC_TOKEN, "URL where Spotify issues tokens"
-    )
+    real("requests_per_second", None, "rate for the metadata service; 0: any; default: 1", 0.0)
+    integer("concurrency", 8, "number of concurrent cover downloads", 1, 512)
+    real("timeout", 60.0, "seconds that a request may take, including its body", 0.1)
+    real("max_wait", 900.0, "longest pause to wait for, in seconds; a longer one ends the run", 0.0)
+    string("musicbrainz_url", musicbrainz.PUBLIC_API, "URL of the MusicBrainz web service")
+    string("coverart_url", musicbrainz.PUBLIC_COVERS, "URL of the Cover Art Archive or a mirror")
+    string("spotify_api_url", spotify.PUBLIC_API, "URL of Spotify's web API")
+    string("spotify_token_url", spotify.PUBLIC_TOKEN, "URL where Spotify issues tokens")
     flags.DEFINE_flag(
         flags.Flag(
             parser=flags.ArgumentParser(),
             serializer=flags.ArgumentSerializer(),
             name="retry_failed",
             default=None,
-            help_string="retry only what failed; with a value, only what failed for that reason",
+            help_string="try again what failed; with a value, what failed for that reason",
             boolean=True,  # the value may be omitted
         )
     )
@@ -118,25 +99,23 @@ def main() -> int:
     if FLAGS.status:
         print_status(out)
         return 0
-    urls = _service_urls()
-    rate = _rate(urls[0])
-    if FLAGS.since is not None and FLAGS.until is not None and FLAGS.since > FLAGS.until:
-        raise UserError(f"--since={FLAGS.since} must not be after --until={FLAGS.until}")
-    genres = _read_genres(FLAGS.genres)
+    urls = options.service_urls()
+    rate = options.request_rate(urls[0])
+    choice, wants_all = options.given_choice(Choice())  # raises an error before a file is written
+    offline = FLAGS.choose or FLAGS.remove is not None or FLAGS.export_urls is not None
     if FLAGS.source == "spotify":
         print(f"note: {spotify.TERMS}", file=sys.stderr)
-    if FLAGS.export_urls is not None:
-        size = FLAGS.size or read_setting(out, "size") or _DEFAULT_SIZE
-        source = _source(Client("", {}), urls, ("unused", "unused"), size, None, None, {})
-        rows = write_urls(Path(FLAGS.export_urls), out, FLAGS.source, source.cover_url)
-        print(f"{FLAGS.export_urls}: {rows:,} covers")
-        return 0
-    user_agent = _user_agent()
-    credentials = _credentials() if FLAGS.source == "spotify" else None
+    if offline:
+        open_to_read(out, FLAGS.source).close()  # raises an error if there is no collection
+    user_agent = "" if offline else options.user_agent()
+    secret = FLAGS.source == "spotify" and not offline
+    credentials = options.credentials() if secret else ("", "")
     try:
-        with closing(Catalog(out, FLAGS.source)) as catalog:
+        with closing(Catalog(out, FLAGS.source, renew=bool(choice.wanted) or wants_all)) as catalog:
             store.prepare(out)
-            return asyncio.run(_collect(catalog, urls, rate, genres, user_agent, credentials))
+            if offline:
+                return _offline(catalog, urls)
+            return asyncio.run(_collect(catalog, urls, rate, user_agent, credentials))
     except sqlite3.Error as error:
         raise UserError(
             f"the catalogue {out / CATALOG_FILE} cannot be used ({error}); stored covers are safe: "
@@ -144,73 +123,93 @@ def main() -> int:
         ) from error
 
 
+def _offline(catalog: Catalog, urls: tuple[str, str]) -> int:
+    """Removes covers, chooses again or exports URLs; needs no network."""
+    if FLAGS.remove is not None:
+        keys = options.removed_ids(FLAGS.remove)
+        stored = remove(catalog, keys)
+        print(f"{stored:,} covers deleted; {len(keys):,} albums will never be fetched again")
+    before = _saved_choice(catalog)
+    choice, wants_all = options.given_choice(before)
+    names = catalog.setting("genre_names", [])
+    if wants_all:
+        choice = dataclasses.replace(choice, genres=tuple(names))
+    elif names:
+        options.check_names("genres", choice.genres, names)
+    catalog.remember({"choice": dataclasses.asdict(choice)})
+    mark_doubles(catalog)
+    chosen = choose(catalog, choice)
+    write_metadata(catalog.folder)
+    if FLAGS.choose:
+        print(f"{chosen:,} albums chosen; {summary(catalog.db)['stored']:,} covers of them stored")
+    if FLAGS.export_urls is not None:
+        source = _source(Client("", {}), urls, ("", ""), _size(catalog), catalog)
+        rows = write_urls(Path(FLAGS.export_urls), catalog.folder, source.cover_urls)
+        print(f"{FLAGS.export_urls}: {rows:,} covers")
+    return 0
+
+
 async def _collect(
     catalog: Catalog,
     urls: tuple[str, str],
     rate: float,
-    genres: list[str] | None,
     user_agent: str,
-    credentials: tuple[str, str] | None,
+    credentials: tuple[str, str],
 ) -> int:
-    """Runs the crawl with a progress display, prints the summary and returns the exit code."""
+    """Runs the collector with a progress display, prints the summary and returns the exit code."""
     start = time.monotonic()
     progress = Progress()
-    since, until = _years(catalog, progress)
+    choice, wants_all = options.given_choice(_saved_choice(catalog))
+    if not choice.wanted and not wants_all:
+        raise UserError(
+            "no genres given; use --genres='thrash metal,dub', --genres=FILE with one name per "
+            "line, or --genres=all"
+        )
     size = _size(catalog, progress)
-    lost = catalog.check_files()
-    if lost:
-        progress.say(f"fetching {lost} covers again: their files are missing or have changed size")
-    if catalog.setting("crawling"):  # the last process was stopped or killed
-        store.adopt(catalog)
-    catalog.remember({"crawling": True})
+    check_files(catalog, progress)
     if FLAGS.retry_failed is not None:
-        catalog.retry_failed(None if FLAGS.retry_failed == _ANY_REASON else FLAGS.retry_failed)
-    catalog.retry_due()
-    stored_before = count(catalog.tallies(), "covers", "done")
-    crawl = Crawl(
-        catalog,
-        limit=FLAGS.limit,
-        since=since,
-        until=until,
-        concurrency=FLAGS.concurrency,
-        only_retries=FLAGS.retry_failed is not None,
-        progress=progress,
-    )
+        reason = None if FLAGS.retry_failed == _ANY_REASON else FLAGS.retry_failed
+        retry_failed(catalog, reason)
+    if FLAGS.musicbrainz_dump:
+        dump.read_dump(catalog, Path(FLAGS.musicbrainz_dump), choice, progress)
+    stored_before = summary(catalog.db)["stored"]
+    collector = Collector(catalog, FLAGS.concurrency, progress)
     client = Client(
         user_agent,
         # A mirror may redirect to the public service, whose limit then applies.
-        rates=_PUBLIC_RATES | {host_of(urls[0]): rate},
+        rates=options.PUBLIC_RATES | {_host(urls[0]): rate},
         trusted=frozenset(URL(url).host or "" for url in urls),
         connections=max(FLAGS.concurrency, LISTERS),
         timeout=FLAGS.timeout,
         max_wait=FLAGS.max_wait,
         pauses=catalog.pauses(),
-        on_pause=crawl.paused,
+        on_pause=collector.paused,
     )
     unavailable = None
     async with client:
-        learned = catalog.setting("learned", {})
-        source = _source(client, urls, credentials, size, since, until, learned)
+        source = _source(client, urls, credentials, size, catalog)
         try:
-            asked = await _ask(catalog, source, genres)
-            await crawl.run(client, source, asked)
+            choice = await _check_genres(catalog, source, choice, wants_all)
+            await collector.run(client, source, choice)
         except UnavailableError as error:
             unavailable = error
-    tallies = catalog.tallies()
-    seconds = time.monotonic() - start
-    stored = count(tallies, "covers", "done") - stored_before
-    progress.say(describe(tallies, 0, stored / seconds))
+    services = {_host(url): client.requests[_host(url)] for url in urls}
+    others = client.requests.total() - sum(services.values())
+    state = summary(catalog.db)
+    progress.say(describe(state))
     print(
         json.dumps(
-            summary(tallies)
+            state
             | {
                 "source": source.name,
-                "stored_now": stored,
-                "seconds": round(seconds, 1),
-                "requests": _requests(client, urls),
+                "stored_now": state["stored"] - stored_before,
+                "seconds": round(time.monotonic() - start, 1),
+                "requests": services | {"others": others},
             }
         )
     )
+    for text in warnings(catalog.db):
+        cli.warn(text)
     if unavailable is not None:
         when = "later"
         if unavailable.seconds:
@@ -218,203 +217,73 @@ async def _collect(
             when = f"after {then:%Y-%m-%d %H:%M}"
         cli.warn(f"{unavailable}; progress is saved: run the same command again {when}")
         return TRY_LATER
-    return cli.INTERRUPTED if crawl.stopped == signal.SIGINT else 0
+    return cli.INTERRUPTED if collector.stopped == signal.SIGINT else 0
 
 
 def _source(
     client: Client,
     urls: tuple[str, str],
-    credentials: tuple[str, str] | None,
+    credentials: tuple[str, str],
     size: int,
-    since: int | None,
-    until: int | None,
-    learned: dict[str, Any],
+    catalog: Catalog,
 ) -> Source:
     if FLAGS.source == "musicbrainz":
-        return MusicBrainz(client, *urls, size, since, until)
-    return spotify.Spotify(client, *urls, *credentials, size, learned)
+        names = catalog.setting("genre_names", [])
+        _, listed = catalog.setting("dump", (None, None))
+        return MusicBrainz(client, *urls, size, names, listed)
+    token = Token(urls[1], *credentials, client.max_wait)
+    return Spotify(client, urls[0], token, size, catalog.setting("learned", {}))
 
 
-def _requests(client: Client, urls: tuple[str, str]) -> dict[str, int]:
-    """Returns the number of requests to each of the source's services and to all other hosts."""
-    services = {host_of(url): client.requests.get(host_of(url), 0) for url in urls}
-    return services | {"others": sum(client.requests.values()) - sum(services.values())}
+def _host(url: str) -> str:
+    return URL(url).host_port_subcomponent or ""
 
 
-async def _ask(catalog: Catalog, source: Source, genres: list[str] | None) -> frozenset[str]:
-    """Adds the requested genres to the collection; returns all of its requested genres.
-
-    Args:
-      catalog: the collection's catalogue.
-      source: the source, which lists all genres.
-      genres: the names to add; empty for all genres, None for no new ones.
+async def _check_genres(
+    catalog: Catalog, source: Source, choice: Choice, wants_all: bool
+) -> Choice:
+    """Returns and saves a choice whose genres are known to the source, if it has a list of them.
 
     Raises:
-      UserError: no genre was ever requested, or the source's list is unavailable.
+      UserError: a genre is unknown, or the list is unavailable.
     """
-    if genres == [] and not catalog.setting("all_genres"):
+    known = catalog.setting("genre_names")
+    is_old = known is not None and {*choice.genres} - {*known} and not catalog.setting("dump")
+    if known is None or is_old:
         try:
-            names = await source.all_genres() or _starter_genres()
+            known = await source.all_genres()
         except FetchError as error:
             raise UserError(
-                f"cannot get the list of all genres ({error.reason}); name some with --genres, or "
-                "check the service's URL"
+                f"cannot get the list of all genres ({error.reason}); try again later, or check "
+                "the service's URL"
             ) from error
-        catalog.ask(names)
-        catalog.remember({"all_genres": True})
-    else:
-        catalog.ask(genres or [])
-    asked = catalog.genres()
-    if not asked:
-        raise UserError(
-            "no genres given; use --genres='thrash metal,dub', --genres=FILE with one name per "
-            "line, or --genres=all"
-        )
-    return asked
+        catalog.remember({"genre_names": known})
+    if wants_all:
+        choice = dataclasses.replace(choice, genres=tuple(known))
+    elif known:
+        options.check_names("genres", choice.genres, known)
+    if isinstance(source, MusicBrainz):
+        source.genres = frozenset(known)
+    catalog.remember({"choice": dataclasses.asdict(choice)})
+    return choice
 
 
-def _years(catalog: Catalog, progress: Progress) -> tuple[int | None, int | None]:
-    """Returns the first and last release year; restarts the listings if they changed."""
-    before = catalog.setting("years", [None, None])
-    now = [FLAGS.since, FLAGS.until]
-    if now == [None, None] or now == before:
-        return before[0], before[1]
-    if catalog.genres():
-        progress.say("the release years have changed: listing all albums again")
-    catalog.change_years(*now)
-    return FLAGS.since, FLAGS.until
+def _saved_choice(catalog: Catalog) -> Choice:
+    saved = catalog.setting("choice", {})
+    return Choice(**{k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()})
 
 
-def _size(catalog: Catalog, progress: Progress) -> int:
+def _size(catalog: Catalog, progress: Progress | None = None) -> int:
     """Returns the size of the covers: from the flag, else as before."""
     before = catalog.setting("size")
     size = FLAGS.size or before or _DEFAULT_SIZE
-    if before not in (None, size):
-        progress.say(
-            f"the cover size changed from {before} to {size} pixels; stored covers keep their size"
-        )
-    catalog.remember({"size": size})
+    if progress is not None:
+        if before not in (None, size):
+            progress.say(
+                f"the cover size changed from {before} to {size} pixels; stored covers keep theirs"
+            )
+        catalog.remember({"size": size})
     return size
-
-
-def _read_genres(given: str | None) -> list[str] | None:
-    """Returns the normalised genres in a flag's value, empty for all, None if it is not given.
-
-    Raises:
-      UserError: the file is missing, is not text or has no genre, or a name is too long.
-    """
-    if given is None:
-        return None
-    if given == "all":
-        return []
-    file = Path(given)
-    if os.path.isfile(given):  # False, not an error, if the value is too long for a path
-        lines = _read_lines(file)
-    elif "," not in given and (file.suffix or os.sep in given):
-        raise UserError(f"--genres={given}: there is no such file; separate names with commas")
-    else:
-        lines = given.split(",")
-    names = [name for line in lines if (name := normalize_genre(line))]
-    for name in names:
-        if len(name) > _MAX_GENRE_LENGTH:
-            raise UserError(
-                f"--genres: {name[:30]!r}... is longer than {_MAX_GENRE_LENGTH} characters; "
-                "separate names with commas, or put one per line in a file"
-            )
-    if not names:
-        raise UserError(f"--genres={given} contains no genre; use --genres=all for all genres")
-    return list(dict.fromkeys(names))
-
-
-def _starter_genres() -> list[str]:
-    return [name for line in _read_lines(GENRES_FILE) if (name := normalize_genre(line))]
-
-
-def _read_lines(file: Path) -> list[str]:
-    """Returns the lines of a UTF-8 file without comments."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{file} is not UTF-8 text (byte {error.start}); save it as UTF-8"
-        ) from error
-    return [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-
-
-def _service_urls() -> tuple[str, str]:
-    """Returns the URLs of the source's metadata service and of its other service.
-
-    Raises:
-      UserError: a URL is invalid or not secure.
-    """
-    pair = (
-        (FLAGS["musicbrainz_url"], FLAGS["coverart_url"])
-        if FLAGS.source == "musicbrainz"
-        else (FLAGS["spotify_api_url"], FLAGS["spotify_token_url"])
-    )
-    for flag in pair:
-        try:
-            url = URL(flag.value)
-        except ValueError:
-            url = URL()
-        loopback = is_loopback(url.host or "")
-        if url.host is None or not (url.scheme == "https" or (url.scheme == "http" and loopback)):
-            raise UserError(
-                f"--{flag.name}={flag.value} must start with https://; http:// is allowed only on "
-                "localhost, so reach a mirror without https through a tunnel such as ssh -L"
-            )
-    return pair[0].value.rstrip("/"), pair[1].value.rstrip("/")
-
-
-def _rate(api: str) -> float:
-    """Returns the rate for the metadata service in requests per second, 0 for no limit.
-
-    Raises:
-      UserError: the rate exceeds the service's limit.
-    """
-    host = (URL(api).host or "").rstrip(".")
-    allowed = next((r for h, r in _PUBLIC_RATES.items() if f".{host}".endswith(f".{h}")), None)
-    if FLAGS.requests_per_second is None:
-        return allowed or _DEFAULT_RATE
-    if allowed is not None and not 0 < FLAGS.requests_per_second <= allowed:
-        raise UserError(
-            f"--requests_per_second={FLAGS.requests_per_second:g} must be above 0 and at most "
-            f"{allowed:g} for {host}; for a higher rate, use your own mirror"
-        )
-    return FLAGS.requests_per_second
-
-
-def _user_agent() -> str:
-    """Returns the User-Agent header.
-
-    Raises:
-      UserError: the contact that MusicBrainz requires is missing or invalid.
-    """
-    name = f"DuckAndCover/{importlib.metadata.version('duck-and-cover')}"
-    if FLAGS.contact is None and FLAGS.source == "spotify":
-        return name
-    if not _CONTACT.fullmatch(FLAGS.contact or ""):
-        raise UserError(
-            "MusicBrainz requires a contact in each request: give --contact=you@example.org (or a "
-            f"URL), or set {CONTACT_VARIABLE}"
-        )
-    return f"{name} ( {FLAGS.contact} )"
-
-
-def _credentials() -> tuple[str, str]:
-    """Returns the app's id and secret from the environment or the file .env.
-
-    Raises:
-      UserError: one is missing or not ASCII.
-    """
-    values = dotenv.dotenv_values(".env") | os.environ
-    client_id, secret = (values.get(name) for name in CREDENTIALS)
-    if not client_id or not secret or not f"{client_id}{secret}".isascii():
-        raise UserError(
-            f"set {' and '.join(CREDENTIALS)} in the environment or in a file .env; your app's "
-            "page at developer.spotify.com/dashboard shows both"
-        )
-    return client_id, secret
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from PIL import Image
 from tests.collecting import ROOT
 from tests.cover_services import FAULTS, KINDS, LOSSY, RECOVERABLE, SERVICES, make_catalogue, serve
 from tests.cover_services.covers import cover_jpeg
+from tests.cover_services.ids import make_mbid
 
 AGENT = {"User-Agent": "test/1.0 (test@example.org)"}
 CATALOGUE = make_catalogue(albums=600, artists=90, genres=12, cover_pixels=32)
@@ -76,7 +77,7 @@ def authorize(services) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def services():
-    with serve(CATALOGUE) as services:
+    with serve(CATALOGUE, replicas=1) as services:
         yield services
 
 
@@ -104,28 +105,68 @@ def test_covers_are_pictures_of_their_size():
 
 
 def test_a_large_catalogue_is_made_quickly():
-    start = time.perf_counter()
+    start = time.process_time()  # other work on the machine does not count
     catalogue = make_catalogue(albums=600_000, artists=120_000, genres=3000)
     assert len(set(catalogue.genres)) == 3000
     assert catalogue.album(599_999).number == 599_999
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_every_album_of_a_genre_is_listed_once(services):
     params = {"limit": 100, "fmt": "json"}
     page = fetch(f"{services.musicbrainz_url}/genre/all", params=params).json()
-    assert [genre["name"] for genre in page["genres"]] == list(CATALOGUE.genres)
+    assert [genre["name"] for genre in page["genres"]] == sorted(CATALOGUE.genres)
     for genre in CATALOGUE.genres:
         phrase = genre.replace("\\", "\\\\").replace('"', '\\"')
-        groups = list(groups_of(services, f'tag:"{phrase}" AND primarytype:album'))
-        expected = [album for album in CATALOGUE if genre in album.genres]
-        assert [group["id"] for group in groups] == [album.mbid for album in expected]
-        for group, album in zip(groups, expected, strict=True):
+        groups = groups_of(services, f'tag:"{phrase}" AND primarytype:album')
+        groups = {group["id"]: group for group in groups}
+        expected = {album.mbid: album for album in CATALOGUE if genre in album.genres}
+        assert groups.keys() == expected.keys()
+        for mbid, group in groups.items():
+            album = expected[mbid]
             credit = group["artist-credit"]
             names = "".join(artist["name"] + artist.get("joinphrase", "") for artist in credit)
             assert (group["title"], names) == (album.title, album.artist)
             assert group.get("first-release-date") in ({album.release_date} - {None} or {None, ""})
             assert tuple(tag["name"] for tag in group["tags"]) == album.genres
+            assert tuple(group["secondary-types"]) == album.types
+
+
+def test_pages_of_three_replicas_overlap_and_miss_albums():
+    with serve(CATALOGUE) as services:
+        pages = [group["id"] for group in groups_of(services, "primarytype:album")]
+    assert len(pages) == 600
+    assert 350 < len({*pages}) < 550
+
+
+def test_a_search_that_ran_out_of_time_counts_too_few(services):
+    url = f"{services.musicbrainz_url}/release-group?fmt=json&limit=100&query=tag:rock"
+    whole = fetch(url).json()
+    with serve(CATALOGUE, faults={"short_count": 1.0}) as slow:
+        short = fetch(url.replace(services.musicbrainz_url, slow.musicbrainz_url))
+    assert short.status == 200
+    assert short.json()["count"] < whole["count"]
+    assert len(short.json()["release-groups"]) < len(whole["release-groups"])
+
+
+@pytest.mark.parametrize("clause", ["artist", "arid", "label", "country", "rgid"])
+def test_other_fields_are_searched(services, clause):
+    album = CATALOGUE.album(7)
+    value = {
+        "artist": f'"{album.artists[0].name}"'.replace("\\", r"\\\\"),
+        "arid": album.artists[0].mbid,
+        "label": f'"{album.label}"',
+        "country": album.country,
+        "rgid": f"({album.mbid} OR {CATALOGUE.album(8).mbid})",
+    }[clause]
+    resource = "release" if clause in ("label", "country") else "release-group"
+    url = f"{services.musicbrainz_url}/{resource}"
+    page = fetch(url, params={"query": f"{clause}:{value}", "limit": 100, "fmt": "json"}).json()
+    found = [item.get("release-group", item)["id"] for item in page[f"{resource}s"]]
+    assert len({*found}) == len(found) == min(100, page["count"])
+    if page["count"] <= 100:
+        assert album.mbid in found
+    assert clause != "rgid" or len(found) == 2
 
 
 def test_a_range_of_dates_excludes_albums_without_a_date(services):
@@ -133,7 +174,10 @@ def test_a_range_of_dates_excludes_albums_without_a_date(services):
         services, "tag:rock AND primarytype:album AND firstreleasedate:[1980 TO 1989]"
     )
     eighties = [a for a in CATALOGUE if "rock" in a.genres and a.release_year in range(1980, 1990)]
-    assert [group["id"] for group in groups] == [album.mbid for album in eighties] != []
+    assert {group["id"] for group in groups} == {album.mbid for album in eighties} != set()
+    groups = groups_of(services, "tag:rock AND NOT firstreleasedate:[* TO *]")
+    undated = {a.mbid for a in CATALOGUE if "rock" in a.genres and a.release_date is None}
+    assert {group["id"] for group in groups} == undated != set()
 
 
 def test_musicbrainz_requires_a_contact_and_a_valid_query(services):
@@ -144,7 +188,7 @@ def test_musicbrainz_requires_a_contact_and_a_valid_query(services):
 
 
 def test_partial_tags_match_whole_words():
-    with serve(CATALOGUE, partial_tags=True) as services:
+    with serve(CATALOGUE, partial_tags=True, replicas=1) as services:
         ids = {group["id"] for group in groups_of(services, "tag:metal")}
         metal = {"metal", "thrash metal"}
         assert ids == {album.mbid for album in CATALOGUE if metal & {*album.genres}}
@@ -161,6 +205,12 @@ def test_the_cover_art_archive_redirects(services):
     album = next(album for album in CATALOGUE if album.has_cover)
     bare = next(album for album in CATALOGUE if not album.has_cover)
     root = services.coverart_url + "/release-group"
+    small = next(
+        a for a in CATALOGUE if a.has_cover and CATALOGUE.largest_thumbnail(a.number) < 999
+    )
+    answer = fetch(f"{root}/{small.mbid}/front-1200")
+    assert answer.status == 307
+    assert fetch(answer.headers["Location"]).status == 404
     answer = fetch(f"{root}/{album.mbid}/front-500")
     assert answer.status == 307
     cover = fetch(answer.headers["Location"])
@@ -248,11 +298,13 @@ def test_every_fault_and_service_is_classified():
 def test_a_fault_does_what_its_name_says(fault, kind):
     album = next(album for album in CATALOGUE if album.has_cover)
     jpeg = CATALOGUE.cover_jpeg(album.number, 500)
-    with serve(CATALOGUE, stall_seconds=0.3, retry_after=3) as services:
+    release = make_mbid("release", album.number)
+    item = f"mbid-{release}/mbid-{release}-1_thumb500.jpg"
+    with serve(CATALOGUE, replicas=1, stall_seconds=0.3, retry_after=3) as services:
         url = {
             "json": f"{services.musicbrainz_url}/release-group?query=tag:rock&fmt=json",
             "link": f"{services.coverart_url}/release-group/{album.mbid}/front-500",
-            "picture": f"{services.urls['archive']}/0/items/{album.mbid}/front-500.jpg",
+            "picture": f"{services.urls['archive']}/download/{item}",
         }[kind]
         whole = fetch(url)
         services.faults = {fault: 1.0}
@@ -314,6 +366,8 @@ def check_items(fault: str, items: list[dict], whole: list[dict]) -> None:
     """Checks the items of a valid page that has a fault."""
     ids, right = [item.get("id") for item in items], [item["id"] for item in whole]
     match fault:
+        case "short_count":
+            assert len(ids) < len(right)
         case "duplicate_ids":
             assert set(ids) == set(right)
             assert len(ids) == len(right) + 1

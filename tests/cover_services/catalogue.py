@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.cover_services.covers import cover_jpeg
 from tests.cover_services.ids import make_mbid, make_spotify_id, number_of, stable_hash
-from tests.cover_services.words import JOINS, SCRIPTS, genre_names
+from tests.cover_services.words import COUNTRIES, JOINS, SCRIPTS, TYPES, genre_names
 
 
 def make_catalogue(
@@ -52,6 +52,9 @@ class Album:
     artists: tuple[Artist, ...]
     joinphrase: str
     genres: tuple[str, ...]
+    types: tuple[str, ...]  # the secondary types
+    label: str
+    country: str  # ISO 3166-1
     release_date: str | None  # "1988", "1988-05" or "1988-05-01"
     has_cover: bool
 
@@ -151,6 +154,9 @@ class Catalogue:
             tuple(map(self.artist, credits)),
             JOINS[number % len(JOINS)],
             tuple(self.genres[genre] for genre in self._album_genres[number] if genre >= 0),
+            TYPES[stable_hash("types", self.seed, number) % len(TYPES)],
+            f"Label {stable_hash('label', self.seed, number) % 50}",
+            COUNTRIES[stable_hash("country", self.seed, number) % len(COUNTRIES)],
             self._release_date(number),
             bool(self.has_cover[number]),
         )
@@ -185,6 +191,10 @@ class Catalogue:
         high = int(re.sub(r"\D", "", last).ljust(8, "9"))
         dates = self._dates[albums]
         return albums[(dates > 0) & (dates >= low) & (dates <= high)]
+
+    def largest_thumbnail(self, number: int) -> int:
+        """Returns the largest size in which the archive has a cover; originals differ."""
+        return 500 if stable_hash("original", self.seed, number) % 5 == 0 else 1200
 
     def cover_number(self, number: int) -> int:
         """Returns the number of an album's cover: mostly its own, as few albums share a cover."""

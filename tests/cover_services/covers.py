@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 # Drawing is slow, so each size has only this many pictures. A comment in the file, which holds the
 # cover's number, makes the bytes unique.
-NUM_PICTURES = 24
+NUM_PICTURES = 1000
 
 
 def cover_jpeg(number: int, size: int) -> bytes:
@@ -50,8 +50,13 @@ def _draw(number: int, size: int) -> Image.Image:
         shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
         colour = tuple(int(value) for value in rng.integers(0, 256, 3))
         shape((x - radius, y - radius, x + radius, y + radius), fill=colour)
-    grain = rng.normal(0, 11, (size, size, 1))
-    return Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(np.asarray(picture) + _grain(size), 0, 255).astype(np.uint8))
+
+
+@functools.cache
+def _grain(size: int) -> np.ndarray:
+    """Returns the grain of all pictures of a size; it takes longer than the rest of a picture."""
+    return np.random.default_rng(0).normal(0, 11, (size, size, 1)).astype(np.int16)
 
 
 @functools.cache

@@ -1,7 +1,12 @@
-"""MusicBrainz: the list of genres and the search for release groups."""
+"""MusicBrainz: the list of genres and the search for release groups and releases.
+
+As in the real search, all matches of a query tie and each replica has an order of its own, so pages
+by offset overlap and miss albums.
+"""
 
 import datetime
 import functools
+import itertools
 import re
 import time
 from typing import Any
@@ -11,15 +16,18 @@ from aiohttp import web
 
 from tests.cover_services.answers import Answer
 from tests.cover_services.catalogue import Album, Catalogue
-from tests.cover_services.ids import make_mbid
+from tests.cover_services.ids import make_mbid, stable_hash
 from tests.cover_services.options import Options
 
 # What MusicBrainz asks every User-Agent to contain: an email address or a URL.
 _CONTACT = re.compile(r"[^\s@]+@[^\s@]+\.\w+|https?://\S|www\.\w")
+# Odd numbers whose multiples modulo 2**32 are the orders of the replicas.
+_SCATTER = np.array([1, 0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D], np.uint32)
 _CLAUSE = re.compile(
-    r"""\s*(?P<field>\w+):
+    r"""\s*(?P<no>NOT\s+)?(?P<field>\w+):
     (?: "(?P<phrase>(?:[^"\\]|\\.)*)"
       | \[(?P<first>[\d*-]+)[ ]TO[ ](?P<last>[\d*-]+)\]
+      | \((?P<words>[^()]*)\)
       | (?P<word>(?:[^\s"\[\]():\\]|\\.)+)
     )\s*(?P<more>AND\s|$)""",
     re.VERBOSE,
@@ -33,9 +41,10 @@ class MusicBrainz:
         self._catalogue, self._options = catalogue, options
         self._allowance, self._allowance_time = float("inf"), 0.0
         self._find = functools.lru_cache(64)(self._search)  # each page repeats the query
+        self._searches = itertools.count()
 
     async def answer(self, request: web.BaseRequest) -> Answer:
-        """Answers /ws/2/genre/all and /ws/2/release-group?query=..."""
+        """Answers /ws/2/genre/all, /ws/2/release-group?query=... and /ws/2/release?query=..."""
         if not self._within_rate():
             error = {"error": "Your requests are exceeding the allowable rate limit."}
             return Answer(503, error, {"Retry-After": "1"})
@@ -49,13 +58,13 @@ class MusicBrainz:
             return Answer(400, {"error": "limit and offset must be integers"})
         limit, offset = min(max(limit, 1), 100), max(offset, 0)
         resource = request.path.removeprefix("/ws/2/")
-        if request.method != "GET" or resource not in ("genre/all", "release-group"):
+        if request.method != "GET" or resource not in ("genre/all", "release-group", "release"):
             return Answer(404, {"error": "Not Found"})
         if query.get("fmt") != "json":
             return Answer(406, {"error": "only fmt=json is spoken here"})
         if resource == "genre/all":
             return self._genres(limit, offset)
-        return self._release_groups(query.get("query", ""), limit, offset)
+        return self._searched(resource, query.get("query", ""), limit, offset)
 
     def _within_rate(self) -> bool:
         rate = self._options.musicbrainz_rate
@@ -72,7 +81,7 @@ class MusicBrainz:
         return True
 
     def _genres(self, limit: int, offset: int) -> Answer:
-        names = self._catalogue.genres
+        names = sorted(self._catalogue.genres)
         genres = [
             {"id": make_mbid("genre", i), "name": names[i], "disambiguation": ""}
             for i in range(offset, min(offset + limit, len(names)))
@@ -80,15 +89,17 @@ class MusicBrainz:
         counts = {"genre-count": len(names), "genre-offset": offset}
         return Answer(200, counts | {"genres": genres})
 
-    def _release_groups(self, query: str, limit: int, offset: int) -> Answer:
+    def _searched(self, resource: str, query: str, limit: int, offset: int) -> Answer:
         albums = self._find(query)
         if albums is None:
             return Answer(400, {"error": "The query could not be parsed."})
-        page = albums[offset : offset + limit].tolist()
-        groups = [_release_group(self._catalogue.album(number)) for number in page]
+        replica = stable_hash("replica", next(self._searches)) % self._options.replicas
+        order = np.argsort(albums.astype(np.uint32) * _SCATTER[replica], kind="stable")
+        page = [self._catalogue.album(n) for n in albums[order[offset : offset + limit]].tolist()]
+        describe = _release_group if resource == "release-group" else _release
         created = datetime.datetime.now(datetime.UTC).isoformat()
         counts = {"created": created, "count": len(albums), "offset": offset}
-        return Answer(200, counts | {"release-groups": groups})
+        return Answer(200, counts | {f"{resource}s": [describe(album) for album in page]})
 
     def _search(self, query: str) -> np.ndarray | None:
         """Returns the numbers of the albums that match a query; None if it cannot be parsed."""
@@ -101,14 +112,22 @@ class MusicBrainz:
             value = re.sub(r"\\(.)", r"\1", clause["phrase"] or clause["word"] or "").lower()
             match clause["field"]:
                 case "tag":
-                    tagged = self._tagged(value)
-                    found = tagged[np.isin(tagged, found, assume_unique=True)]
+                    matching = self._tagged(value)
                 case "primarytype":
-                    found = found if value == "album" else found[:0]
-                case "firstreleasedate" if clause["first"]:
-                    found = self._catalogue.released(found, clause["first"], clause["last"])
+                    matching = found if value == "album" else found[:0]
+                case "firstreleasedate" | "date" if clause["first"]:
+                    matching = self._catalogue.released(found, clause["first"], clause["last"])
+                case "arid":
+                    artist = self._catalogue.find_artist(value)
+                    matching = [] if artist is None else self._catalogue.albums_of_artist(artist)
+                case "rgid" if clause["words"]:
+                    numbers = map(self._catalogue.find_album, clause["words"].split(" OR "))
+                    matching = sorted(number for number in numbers if number is not None)
+                case "artist" | "label" | "country" as field:
+                    matching = [a.number for a in self._catalogue if value in _texts(a, field)]
                 case _:
                     return None
+            found = found[np.isin(found, matching, assume_unique=True, invert=bool(clause["no"]))]
         return found
 
     def _tagged(self, tag: str) -> np.ndarray:
@@ -120,12 +139,30 @@ class MusicBrainz:
         return np.unique(np.concatenate([np.empty(0, np.int32), *found]))
 
 
+def _texts(album: Album, field: str) -> list[str]:
+    """Returns the values of a field in lower case."""
+    names = [artist.name.lower() for artist in album.artists]
+    return names if field == "artist" else [getattr(album, field).lower()]
+
+
+def _release(album: Album) -> dict[str, Any]:
+    """Returns the only release of an album."""
+    return {
+        "id": make_mbid("release", album.number),
+        "title": album.title,
+        "country": album.country,
+        "label-info": [{"label": {"name": album.label}}],
+        "release-group": {"id": album.mbid, "title": album.title, "primary-type": "Album"},
+    }
+
+
 def _release_group(album: Album) -> dict[str, Any]:
     last = len(album.artists) - 1
     group = {
         "id": album.mbid,
         "title": album.title,
         "primary-type": "Album",
+        "secondary-types": list(album.types),
         "artist-credit": [
             {"name": artist.name, "artist": {"id": artist.mbid, "name": artist.name}}
             | ({"joinphrase": album.joinphrase} if i < last else {})

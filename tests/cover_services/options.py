@@ -21,9 +21,11 @@ class Options:
         stall_seconds: how long a stalled body pauses.
         retry_after: the seconds that `http_429` and `http_429_date` ask the client to wait.
         musicbrainz_rate: requests a second above which MusicBrainz answers 503; None for no limit.
+        replicas: the number of search servers, up to four, each with an order of its own.
         partial_tags: whether tag:"metal" also finds "thrash metal".
         new_app: whether Spotify sees a new app, with pages of 10 and no related artists.
         artist_genres: whether Spotify's artists have `genres`; None for only with an old app.
+        search_finds: how many artists Spotify's searches find at most; None for all.
         related_status: the status of a new app's request for related artists.
         premium: whether the app's owner has Spotify Premium.
         quota: the number of requests after which Spotify's quota is used up; None for no limit.
@@ -41,9 +43,11 @@ class Options:
     stall_seconds: float = 30.0
     retry_after: int = 0
     musicbrainz_rate: float | None = None
+    replicas: int = 3
     partial_tags: bool = False
     new_app: bool = True
     artist_genres: bool | None = None
+    search_finds: int | None = None
     related_status: int = 404
     premium: bool = True
     quota: int | None = None

@@ -72,7 +72,12 @@ def _spoil_items(fault: str, page: dict[str, Any], chance: int) -> bool:
     if items is None:
         return False
     chosen = chance % len(items)
-    if fault == "duplicate_ids":
+    if fault == "short_count":
+        if "count" not in page or not items:
+            return False
+        page["count"] = max(0, page["count"] // 2 - page["offset"] // 2)
+        del items[len(items) // 2 :]
+    elif fault == "duplicate_ids":
         items.append(items[chosen])
     elif fault == "evil_id":
         items.insert(chosen, items[chosen] | {"id": "../../../evil"})

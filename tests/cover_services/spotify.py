@@ -131,7 +131,7 @@ class Spotify:
             return _error(400, "only type=artist is known here")
         match = re.fullmatch(r'genre:(?:"(.*)"|(\S+))', request.query.get("q", "").strip())
         genre = re.sub(r"\\(.)", r"\1", match[1] or match[2]) if match else ""
-        artists = self._catalogue.artists_of_genre(genre.lower())
+        artists = self._catalogue.artists_of_genre(genre.lower())[: self._options.search_finds]
         page = self._page(request, artists, self._artist, last=1000)
         return page if isinstance(page, Answer) else Answer(200, {"artists": page})
 

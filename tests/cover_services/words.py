@@ -18,6 +18,8 @@ SCRIPTS = (
     "e\u0301te\u0301 Z\u0338a\u031bl\u0362g\u0300o q\u0303 n\u0308u\u0308 A\u030angstro\u0308m",
     "AC/DC \"Heroes\" Rock'n'Roll ...And C:\\ <b>bold</b> &amp; %20 #1 NULL ../up 50% ;-)",
 )
+COUNTRIES = ("GB", "US", "JP", "JM", "XW")
+TYPES = ((), (), (), ("Live",), ("Compilation",), ("Compilation", "Live"), ("Soundtrack",))
 JOINS = (" & ", " feat. ", ", ", " / ", " и ")
 
 # The unusual names come early, so that small catalogues have them, too.

@@ -8,16 +8,11 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pipeline.http import (
-    Answer,
-    Client,
-    FetchError,
-    UnavailableError,
-    _Host,
-    is_loopback,
-    read_json,
-    retry_after,
-)
+from dac.errors import UserError
+from data_pipeline.addresses import is_loopback
+from data_pipeline.answers import Answer, FetchError, read_json
+from data_pipeline.hosts import Host, UnavailableError, retry_after
+from data_pipeline.http import Client
 from tests.loopback import Site
 
 WEEK = 7 * 86_400  # the longest accepted pause
@@ -66,7 +61,7 @@ def test_invalid_retry_after_is_none_or_seconds(value):
 
 
 def test_turns_are_spaced_with_many_waiting():
-    host = _Host("a.example", interval=0.02)
+    host = Host("a.example", interval=0.02)
 
     async def run():
         times = []
@@ -83,7 +78,7 @@ def test_turns_are_spaced_with_many_waiting():
 
 
 def test_pause_also_holds_turns_that_already_wait():
-    host = _Host("a.example", interval=0.05)
+    host = Host("a.example", interval=0.05)
 
     async def run():
         times = []
@@ -105,7 +100,7 @@ def test_pause_also_holds_turns_that_already_wait():
 
 
 def test_waiting_turn_is_refused_when_a_long_pause_follows():
-    host = _Host("a.example", interval=0.0)
+    host = Host("a.example", interval=0.0)
     host.pause(0.1)
 
     def refuse():
@@ -127,7 +122,6 @@ def test_waiting_turn_is_refused_when_a_long_pause_follows():
 @pytest.mark.parametrize(
     "url",
     [
-        "http://example.org/",  # not encrypted
         "ftp://example.org/",
         "file:///etc/passwd",
         "https://10.0.0.1/",
@@ -148,15 +142,92 @@ def test_redirect_to_a_forbidden_address_is_not_followed(url, monkeypatch):
     def handler(request, number):
         return web.Response(status=302, headers={"Location": url})
 
-    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.001)
     error, site = fetch(handler)
     assert isinstance(error, FetchError)
     assert error.reason in ("forbidden_address", "bad_redirect")
     assert {path for _, path, _ in site.asked} == {"/"}
 
 
+def test_redirect_to_http_is_asked_by_https(monkeypatch):
+    """Its host does not exist: asked by http, it would be forbidden before it is looked up."""
+
+    def handler(request, number):
+        return web.Response(status=302, headers={"Location": "http://nowhere.invalid/x"})
+
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.001)
+    error, _ = fetch(handler)
+    assert error.reason == "unreachable"
+
+
+def test_answer_tells_all_urls_that_were_asked():
+    async def urls(answer):
+        return answer.urls
+
+    def handler(request, number):
+        if request.path == "/":
+            return web.Response(status=307, headers={"Location": "/picture"})
+        return web.Response(text="good")
+
+    asked, site = fetch(handler, read=urls)
+    assert asked == (f"{site.url}/", f"{site.url}/picture")
+
+
+def test_proxy_of_the_environment_is_used(monkeypatch):
+    """Also one in a private network; the server itself is not contacted."""
+
+    async def run():
+        async with Site(lambda r, n: web.Response(text=f"for {r.url}")) as proxy:
+            monkeypatch.setenv("http_proxy", proxy.url.replace("127.0.0.1", "localhost"))
+            monkeypatch.delenv("no_proxy", raising=False)
+            async with Client("Test/1", {}, trusted=frozenset({"127.0.0.1"})) as client:
+                return await client.fetch("http://127.0.0.1:9/x", keep, max_bytes=100)
+
+    assert asyncio.run(run()) == b"for http://127.0.0.1:9/x"
+
+
+@pytest.mark.parametrize("direct", ["localhost", "localhost,127.0.0.1,::1"])
+def test_hosts_without_a_proxy_are_not_trusted_for_that(monkeypatch, direct):
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.001)
+    monkeypatch.setenv("no_proxy", direct)
+
+    def handler(request, number):
+        away = f"http://localhost:{request.url.port}/private"
+        return web.Response(status=302, headers={"Location": away})
+
+    error, site = fetch(handler)
+    assert error.reason == "forbidden_address"
+    assert {path for _, path, _ in site.asked} == {"/"}
+
+
+def test_a_proxy_is_no_redirect_target(monkeypatch):
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.001)
+
+    async def run():
+        async with Site(lambda r, n: web.Response(text="secret")) as proxy:
+            address = proxy.url.replace("127.0.0.1", "localhost")
+            monkeypatch.setenv("http_proxy", address)
+            monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+            to = {"Location": f"{address}/admin"}
+            client = Client("Test/1", {}, trusted=frozenset({"127.0.0.1"}))
+            async with Site(lambda r, n: web.Response(status=302, headers=to)) as site, client:
+                with pytest.raises(FetchError, match="forbidden_address"):
+                    await client.fetch(site.url, keep, max_bytes=100)
+            return proxy.asked
+
+    assert asyncio.run(run()) == []
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "all_proxy"])
+@pytest.mark.parametrize("value", ["socks5://127.0.0.1:1080", "http://[::1", "http://a:b"])
+def test_unusable_proxies_are_refused(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="http://host:port"):
+        Client("Test/1", {})
+
+
 def test_name_that_resolves_to_a_private_address_is_rejected(monkeypatch):
-    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.001)
 
     async def run():
         async with Client("Test/1", {}) as client:
@@ -199,7 +270,7 @@ def test_is_loopback(host, loopback):
 
 
 def test_body_above_the_size_limit_is_rejected_even_compressed(monkeypatch):
-    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.001)
 
     def compressed(request, number):
         answer = web.Response(body=b"0" * 500_000)
@@ -221,21 +292,21 @@ def test_permanent_errors_are_not_retried(status):
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
 def test_transient_errors_are_retried(status, monkeypatch):
-    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.001)
     body, site = fetch(lambda r, n: web.Response(status=status if n < 4 else 200, text="good"))
     assert body == b"good"
     assert len(site.asked) == 4
 
 
 def test_request_is_given_up_after_five_attempts(monkeypatch):
-    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.001)
     error, site = fetch(lambda r, n: web.Response(status=500))
     assert (error.reason, error.retry) == ("http_500", True)
     assert len(site.asked) == 5
 
 
 def test_unreachable_host_ends_the_run(monkeypatch):
-    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.001)
 
     async def run():
         async with Client("Test/1", {}, trusted=frozenset({"127.0.0.1"})) as client:
@@ -246,7 +317,7 @@ def test_unreachable_host_ends_the_run(monkeypatch):
 
 
 def test_host_that_refuses_every_request_counts_as_down(monkeypatch):
-    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.01)
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.01)
 
     async def run():
         handler = lambda r, n: web.Response(status=503, headers={"Retry-After": "0"})  # noqa: E731
@@ -263,7 +334,7 @@ def test_host_that_refuses_every_request_counts_as_down(monkeypatch):
 
 @pytest.mark.parametrize("away", [503, None])
 def test_unavailable_redirect_target_does_not_end_the_run(away, monkeypatch):
-    monkeypatch.setattr("data_pipeline.http._BACKOFF_S", 0.001)
+    monkeypatch.setattr("data_pipeline.hosts._BACKOFF_S", 0.001)
 
     async def run():
         headers = {"Retry-After": "86400"}

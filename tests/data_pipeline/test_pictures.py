@@ -167,6 +167,35 @@ def test_centre_is_cropped(size):
     assert (decode(encode(image), 8) == GREEN).all()
 
 
+def test_oblong_pictures_can_be_padded():
+    image = Image.new("RGB", (64, 32), RED)
+    pixels = np.asarray(square_rgb(open_picture(encode(image)), 64, pad=True))
+    assert (pixels[[0, 15, 48, 63]] == 255).all()
+    assert (pixels[20:44] == RED).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "I;16", "1"])
+def test_large_pictures_take_little_memory_and_look_the_same(mode, monkeypatch):
+    """Each mode in strips, and all at once."""
+    ramp = np.linspace(0, 255, 1200).astype(np.uint8)
+    grey = Image.fromarray(np.add.outer(ramp[:900] // 2, ramp // 2))
+    image = grey.convert("RGB").convert(mode) if mode != "I;16" else None
+    if image is None:
+        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    data = encode(image)
+    whole = np.asarray(square_rgb(open_picture(data), 32))
+    sizes = []
+    convert = pictures._opaque_rgb
+    monkeypatch.setattr(pictures, "_STRIP_PIXELS", 100_000)
+    monkeypatch.setattr(
+        pictures, "_opaque_rgb", lambda strip: sizes.append(strip.size) or convert(strip)
+    )
+    strips = np.asarray(square_rgb(open_picture(data), 32))
+    assert len(sizes) > 5
+    assert max(width * height for width, height in sizes) <= 100_000
+    np.testing.assert_allclose(strips - 0.0, whole - 0.0, atol=3)
+
+
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
 def test_shrinking_is_antialiased(file_format):
     rows, columns = np.indices((256, 256))

@@ -83,6 +83,8 @@ def test_all_faults_together_lose_no_cover(tmp_path, out, source, addresses):
 @pytest.mark.parametrize("source", SIZES)
 @pytest.mark.parametrize("fault", sorted(RECOVERABLE))
 def test_each_fault_alone_loses_no_cover(out, source, fault):
+    if (fault, source) == ("short_count", "spotify"):
+        pytest.skip("only MusicBrainz's searches run out of their time")
     flags, expected = to_collect(SMALL, source)
     with serve(SMALL, faults=[fault], stall_seconds=5, fault_seed=1) as services:
         collect(services, source, out=out, **flags)
@@ -177,7 +179,7 @@ def test_killed_crawl_loses_and_repeats_nothing(out, source):
         for service in ("archive", "spotify_images"):
             paths = [record.path_qs for record in services.log if record.service == service]
             assert len(paths) - len({*paths}) <= 4 * kills
-    assert_collected(out, LARGE, expected, SIZES[source])
+    assert_collected(out, LARGE, expected, SIZES[source], sources_known=False)
 
 
 def assert_stored_covers_exist(out):
@@ -186,8 +188,8 @@ def assert_stored_covers_exist(out):
         return
     with contextlib.closing(sqlite3.connect(f"file:{out}/covers.db?mode=ro", uri=True)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'covers'").fetchall():
+        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'albums'").fetchall():
             return
-        done = db.execute("SELECT file_name, sha256 FROM covers WHERE state = 'done'").fetchall()
+        done = db.execute("SELECT file_name, sha256 FROM albums WHERE state = 'done'").fetchall()
     for name, digest in done:
         assert hashlib.sha256((out / name).read_bytes()).digest() == digest
