@@ -156,7 +156,7 @@ def test_nothing_is_cut(kind):
             ink = setting.set_type(name, face, 600, 0.5, 0.4, 0.2, column=column)
             assert ink.shape <= (0.4 * 600, 0.5 * 600)
             job, _ = setting._fitted(setting._job(name, face, 0.5, 0.4, 0.2, "left", column))
-            roomy = setting._compile(job, (2500, 2400), (1000, 1000), 600)
+            roomy = setting._compile(job, (1200, 1200), (450, 450), 600)
             assert abs(int(ink.sum()) - int(roomy.sum())) <= 0.02 * roomy.sum(), (
                 text[:20],
                 column,
