@@ -82,7 +82,13 @@ def program(run: Run) -> bytes:
     weights = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), flatten_dict(run.variables, sep="/")
     )
-    return jax.export.export(jax.jit(draw), platforms=PLATFORMS)(weights, *shapes).serialize()
+    # So that the program does not name the folders of the machine that wrote it.
+    frames = jax.config.jax_traceback_in_locations_limit
+    jax.config.update("jax_traceback_in_locations_limit", 0)
+    try:
+        return jax.export.export(jax.jit(draw), platforms=PLATFORMS)(weights, *shapes).serialize()
+    finally:
+        jax.config.update("jax_traceback_in_locations_limit", frames)
 
 
 def card(run: Run, figures: str | None) -> str:

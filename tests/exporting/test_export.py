@@ -5,6 +5,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.export
@@ -65,6 +66,8 @@ def test_the_script_draws_the_covers_of_the_run_bit_for_bit(config, tmp_path, ga
 
 def test_the_script_needs_nothing_of_this_project(config, tmp_path):
     export(make_run(config, conditions=FIELDS), tmp_path)
+    here = str(Path(__file__).parents[2]).encode()
+    assert not [path.name for path in tmp_path.iterdir() if here in path.read_bytes()]
     code = "import sys, runpy; runpy.run_path('draw.py', run_name='__main__'); print(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code, json.dumps(ALBUM), "covers.ppm"],
