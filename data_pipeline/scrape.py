@@ -128,7 +128,7 @@ def _offline(catalog: Catalog, urls: tuple[str, str]) -> int:
     if FLAGS.remove is not None:
         keys = options.removed_ids(FLAGS.remove)
         stored = remove(catalog, keys)
-        print(f"{stored:,} covers deleted; {len(keys):,} albums will never be fetched again")
+        print(f"covers deleted: {stored:,}; albums that are never fetched again: {len(keys):,}")
     before = _saved_choice(catalog)
     choice, wants_all = options.given_choice(before)
     names = catalog.setting("genre_names", [])

@@ -122,7 +122,7 @@ def layouts(cover: Settings, made: Mapping[str, str]) -> str:
 def inks(cover: Settings, made: Mapping[str, str]) -> str:
     """Returns the colours of the type to choose from."""
     rows = [("", "Auto", ""), *((colour, colour, picture) for colour, picture in made.items())]
-    return strip("Ink", rows, cover.ink or "")
+    return strip("Ink", rows, (cover.ink or "").lower())
 
 
 def history(pictures: Sequence[str]) -> str:

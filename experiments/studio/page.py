@@ -229,7 +229,7 @@ class Page:
             yield {self.parts.counter: self._counter(wall, picture, printed=True)}
         for strip, pictures, shown in (
             (self.parts.layouts, self.press.layouts(cover), markup.layouts),
-            (self.parts.inks, self.press.inks(cover), markup.inks),
+            (self.parts.inks, self.press.swatches(cover), markup.inks),
             (self.parts.finishes, self.press.finishes(cover), markup.finishes),
         ):
             made = {}

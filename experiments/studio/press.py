@@ -103,7 +103,7 @@ class Press:
             (picture,), _ = self._made([typed])
             yield name, picture
 
-    def inks(self, cover: Settings) -> Iterator[tuple[str, str]]:
+    def swatches(self, cover: Settings) -> Iterator[tuple[str, str]]:
         """Yields colours for the type, as `#rrggbb`, and pictures of them.
 
         They are paper, black, the most vivid colours of the cover, and the one that was asked for.

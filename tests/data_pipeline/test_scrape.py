@@ -200,7 +200,7 @@ def test_removed_covers_never_come_back(out, tmp_path, services):
     (tmp_path / "gone.txt").write_text(f"# by request\n{gone}\n{unknown}\n")
     mark = len(services.log)
     told = collect(out=out, remove=tmp_path / "gone.txt").stdout
-    assert "1 covers deleted; 2 albums" in told
+    assert "covers deleted: 1; albums that are never fetched again: 2" in told
     collect(out=out, remove=other)
     assert services.log[mark:] == []
     for _ in range(2):

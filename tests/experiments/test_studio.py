@@ -211,12 +211,12 @@ def test_a_download_carries_its_settings_and_can_be_made_again_to_the_byte(print
 
 def test_inks_are_of_the_cover_and_the_one_that_was_asked_for_is_among_them(printer):
     cover = Settings(1, artist="Echo", typeset=True, ink="#123456")
-    inks = dict(printer.inks(cover))
+    inks = dict(printer.swatches(cover))
     assert len(inks) == press.INKS + 3
     assert "#123456" in inks
     for ink in inks:
         printer.proofs([dataclasses.replace(cover, ink=ink)])
-    assert set(inks) != set(dict(printer.inks(dataclasses.replace(cover, seed=2))))
+    assert set(inks) != set(dict(printer.swatches(dataclasses.replace(cover, seed=2))))
 
 
 def test_a_download_with_bleed_is_larger(printer, tmp_path, monkeypatch):
