@@ -24,10 +24,13 @@ COPY_LINK = "() => navigator.clipboard?.writeText(location.href)"
 
 @dataclasses.dataclass
 class Visit:
-    """Counts a visitor's walls: those drawn, and the last one whose previews are done."""
+    """The wall that a visitor was shown last, and the last one whose previews are done.
 
-    drawn: int = 0
-    printed: int = -1
+    It changes while handlers run, and tells them that the visitor has gone on.
+    """
+
+    drawn: Wall | None = None
+    printed: Wall | None = None
 
 
 class Page:
@@ -88,7 +91,7 @@ class Page:
         strips = [parts.counter, parts.finishes, parts.layouts, parts.inks, parts.status]
         for event in drawn:
             event.then(
-                self._guarded(self._print), [self.state, self.visit], strips, **_queue("print")
+                self._guarded(self.print_wall), [self.state, self.visit], strips, **_queue("print")
             )
         for suffix, button in parts.saves.items():
             save = functools.partial(self._save, suffix)
@@ -130,7 +133,7 @@ class Page:
             if changed == wall and visit.drawn:  # a control shows what it was told to show
                 yield {self.parts.status: gr.skip()}
                 return
-            visit.drawn += 1
+            visit.drawn, visit.printed = changed, None
             # Controls that show the settings already are left alone: somebody may be typing there.
             seed = {"seed": changed.cover.seed, "toward": changed.cover.toward}
             same = dataclasses.replace(wall.cover, **seed) == changed.cover
@@ -215,17 +218,24 @@ class Page:
             for slider, (name, weight) in zip(self.parts.weights, genres + hidden, strict=True)
         }
 
-    def _print(self, wall: Wall, visit: Visit) -> Iterator[dict]:
+    def print_wall(self, wall: Wall, visit: Visit) -> Iterator[dict]:
         """Prints the picked cover, then previews of other layouts and finishes.
 
         That takes seconds, so it ends when the visitor has gone on: what follows prints that.
+
+        Args:
+          wall: the wall to print.
+          visit: says which wall the visitor sees, and whether it is printed already.
+
+        Yields:
+          What components show.
         """
-        drawn, cover = visit.drawn, wall.cover
+        cover = wall.cover
         yield {self.parts.counter: gr.skip()}  # Gradio empties what nothing is said of
-        if visit.printed == drawn:
+        if visit.drawn != wall or visit.printed == wall:
             return
         picture = self.press.preview(cover)
-        if visit.drawn == drawn:
+        if visit.drawn == wall:
             yield {self.parts.counter: self._counter(wall, picture, printed=True)}
         for strip, pictures, shown in (
             (self.parts.layouts, self.press.layouts(cover), markup.layouts),
@@ -234,11 +244,11 @@ class Page:
         ):
             made = {}
             for name, picture in pictures:
-                if visit.drawn != drawn:
+                if visit.drawn != wall:
                     return
                 made[name] = picture
             yield {strip: shown(cover, made)}
-        visit.printed = drawn
+        visit.printed = wall
 
     def _save(self, suffix: str, wall: Wall, with_bleed: bool) -> Iterator[dict]:
         """Writes the picked cover in print size."""

@@ -1,6 +1,7 @@
 """Tests of what the page does, without a browser; what comes from a page is hostile."""
 
 import dataclasses
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.test_sampling import make_run
 pytest.importorskip("gradio", reason="the page needs the extra `studio`")
 
 from experiments.studio import links, markup, press, wall
+from experiments.studio.page import Page, Visit
 from experiments.studio.press import PRINT, Press
 from experiments.studio.wall import COVERS, MAX_HISTORY, MIDDLE
 
@@ -31,6 +33,24 @@ HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{value}} ../../etc/passwd"
 @pytest.fixture
 def printer(config):
     return Press(make_run(config, conditions=FIELDS))
+
+
+# Gradio leaves the event loop of its page open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_wall_that_the_visitor_left_is_not_printed(printer, tmp_path):
+    page = Page(printer, tmp_path)
+    left = wall.first_wall(True)
+    shown = wall.set_name("title", left, "Echo")
+    visit = Visit(drawn=shown)  # as while `shown` is on its way
+    _, *printed = page.print_wall(left, visit)
+    assert printed == []
+    _, counter, *strips = page.print_wall(shown, visit)
+    assert "Echo" in counter[page.parts.counter]
+    assert len(strips) == 3
+    _, *printed_again = page.print_wall(shown, visit)
+    assert printed_again == []
+    del page
+    gc.collect()  # here, where the warning is expected
 
 
 def test_new_covers_differ_by_their_seeds_alone():
