@@ -1,6 +1,11 @@
+import contextlib
 import hashlib
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +18,7 @@ from data_pipeline import held_out
 from data_pipeline.album_covers.album_covers_dataset_builder import AlbumCovers, AlbumCoversConfig
 from data_pipeline.examples import Recipe, make_example, make_examples
 from data_pipeline.folder import Skipped, read_folder
+from tests.collecting import ROOT
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -42,6 +48,20 @@ def read_back(builder: tfds.core.DatasetBuilder) -> dict[str, dict]:
 def skipped_lines(builder: tfds.core.DatasetBuilder) -> list[dict]:
     lines = Path(builder.data_dir, "skipped.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
+
+
+def examples_of_splits(builder: tfds.core.DatasetBuilder) -> list[list[dict]]:
+    """Returns the examples of both splits in their order, with encoded pictures."""
+    encoded = {"image": tfds.decode.SkipDecoding()}
+    return [
+        list(builder.as_data_source(split, decoders=encoded)) for split in ("train", "validation")
+    ]
+
+
+def other_files(builder: tfds.core.DatasetBuilder) -> dict[str, bytes]:
+    """Returns the contents of all files except the examples."""
+    files = Path(builder.data_dir).iterdir()
+    return {file.name: file.read_bytes() for file in files if "array_record" not in file.name}
 
 
 def assert_albums_of_records(builder: tfds.core.DatasetBuilder) -> None:
@@ -338,24 +358,12 @@ def test_beam_builds_the_same_dataset(folder, tmp_path, monkeypatch):
     (folder / "7.png").write_text("no picture")
     describe(folder, *lines)
 
-    def examples(builder):
-        encoded = {"image": tfds.decode.SkipDecoding()}
-        return [
-            list(builder.as_data_source(split, decoders=encoded))
-            for split in ("train", "validation")
-        ]
-
-    def others(builder):
-        """Returns the contents of all files except the examples."""
-        files = Path(builder.data_dir).iterdir()
-        return {file.name: file.read_bytes() for file in files if "array_record" not in file.name}
-
     beam = {"beam_options": PipelineOptions(["--runner=DirectRunner"])}
     for shards in (None, 3):
         plain = build(folder, tmp_path / f"plain-{shards}", num_shards=shards)
         other = build(folder, tmp_path / f"beam-{shards}", num_shards=shards, **beam)
-        assert sum(map(len, examples(plain))) == 39
-        assert examples(other) == examples(plain)  # In the same order.
+        assert sum(map(len, examples_of_splits(plain))) == 39
+        assert examples_of_splits(other) == examples_of_splits(plain)  # In the same order.
         assert plain.info.metadata["skipped"].keys() == {
             "malformed_json",
             "missing",
@@ -363,11 +371,69 @@ def test_beam_builds_the_same_dataset(folder, tmp_path, monkeypatch):
             "not_a_picture",
         }
         if shards is None:  # TFDS chooses shard boundaries, which are in `dataset_info.json`.
-            assert others(other) == others(plain)
+            assert other_files(other) == other_files(plain)
         assert_albums_of_records(other)
     (folder / "metadata.jsonl").write_text("{malformed")
     with pytest.raises(ValueError, match=r"No usable cover in .*1 malformed_json"):
         build(folder, tmp_path / "none", **beam)
+
+
+@contextlib.contextmanager
+def beam_services(log: Path):
+    """Runs `tests.beam_services` in a process group of its own; yields its options."""
+    # The pool starts its workers as `python`.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.beam_services"],
+            cwd=ROOT,
+            env=os.environ | {"PATH": path, "TMPDIR": str(log.parent)},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        ) as services,
+    ):
+        try:
+            yield services.stdout.readline().strip()
+        finally:
+            os.killpg(services.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_beam_builds_the_same_dataset_in_workers_of_a_job_service(folder, tmp_path):
+    pytest.importorskip("apache_beam", reason="apache-beam comes with the build extra")
+    lines = ["{malformed", {"file_name": "gone.png"}]
+    for index in range(held_out.LEAST + 10):
+        draw(folder, f"{index}.png", (index % 256, index // 256, 0), (64, 64 + index % 2))
+        lines.append({"file_name": f"{index}.png", "genres": [f"genre {index % 7}"]})
+    describe(folder, *lines)
+    log = tmp_path / "log"
+    with beam_services(log) as options:
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", "build"),
+                *("data_pipeline/album_covers", "--config=64", f"--manual_dir={folder}"),
+                *(f"--data_dir={tmp_path / 'beam'}", f"--beam_pipeline_options={options}"),
+            ],
+            cwd=ROOT,
+            check=True,
+            timeout=300,
+        )
+    assert log.read_text().count("Starting worker with command") == 2
+    plain = build(folder, tmp_path / "plain", "64")
+    other = tfds.builder_from_directory(
+        tmp_path / "beam" / Path(plain.data_dir).relative_to(tmp_path / "plain")
+    )
+    assert sum(map(len, examples_of_splits(plain))) == held_out.LEAST + 10
+    assert examples_of_splits(other) == examples_of_splits(plain)  # In the same order.
+    files = other_files(plain)
+    # `tfds build` loads the builder under another name.
+    name = (b"data_pipeline.album_covers.", b"album_covers.")
+    files["dataset_info.json"] = files["dataset_info.json"].replace(*name)
+    assert other_files(other) == files
+    assert_albums_of_records(other)
 
 
 def test_build_with_max_examples_keeps_its_counts(folder, tmp_path):
