@@ -232,6 +232,8 @@ class Page:
         """
         cover = wall.cover
         yield {self.parts.counter: gr.skip()}  # Gradio empties what nothing is said of
+        if visit.drawn is None:  # a bad link: the visitor sees what the page came with
+            visit.drawn = wall
         if visit.drawn != wall or visit.printed == wall:
             return
         picture = self.press.preview(cover)

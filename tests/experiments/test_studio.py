@@ -49,6 +49,7 @@ def test_a_wall_that_the_visitor_left_is_not_printed(printer, tmp_path):
     assert len(strips) == 3
     _, *printed_again = page.print_wall(shown, visit)
     assert printed_again == []
+    assert len([*page.print_wall(left, Visit())]) == 5  # what the page came with
     del page
     gc.collect()  # here, where the warning is expected
 
