@@ -25,6 +25,8 @@ from dac.covers.images import grid
 from dac.errors import UserError
 from dac.run.players import Variables, draw_latents, gan_of, make_players
 
+# Covers are drawn in float32, whatever the training was in: CPUs are faster in it.
+PRECISION = "float32"
 # Covers are drawn in batches of one size, so that a cover does not depend on how many are drawn.
 BATCH_SIZE = 16
 GRID_ROWS = 10  # at most this many genres, the most frequent ones, or years
@@ -183,7 +185,7 @@ class Run:
     def _draw_best(self, albums, latents, scales):
         return _draw_best(
             gan_of(self.config),
-            *make_players(self.config),
+            *make_players(self.config, PRECISION),
             self.variables,
             self.critic,
             latents,
@@ -283,7 +285,7 @@ def to_uint8(images: jax.Array) -> jax.Array:
 
 
 def _networks(config):
-    generator, _ = make_players(config)
+    generator, _ = make_players(config, PRECISION)
     return gan_of(config), generator
 
 

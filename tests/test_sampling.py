@@ -55,6 +55,13 @@ def ask(run, **asked):
     return run.album(**asked, warn=warnings.append), warnings
 
 
+def test_covers_are_drawn_in_float32_whatever_the_training_was_in(run):
+    config = run.config.copy_and_resolve_references()
+    config.precision = "bf16"
+    trained_in_bf16 = dataclasses.replace(run, config=config)
+    np.testing.assert_array_equal(trained_in_bf16.sample([Album()]), run.sample([Album()]))
+
+
 def test_request_is_parsed_into_an_album(run):
     assert ask(run) == (Album(), [])
     asked = {"genres": ["Dub=0.5", "ambient"], "year": " 1988", "artist": "椎名林檎", "title": "🦆"}

@@ -18,7 +18,7 @@ from dac.errors import UserError
 from dac.files import write_bytes, write_text
 from dac.models import digest, save_model
 from dac.run.players import draw_latents, gan_of, make_players
-from dac.sampling import Run, to_uint8
+from dac.sampling import PRECISION, Run, to_uint8
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 PROGRAM_FILE, SCRIPT_FILE, CARD_FILE = "generator.jaxexport", "draw.py", "README.md"
@@ -59,7 +59,7 @@ def program(run: Run) -> bytes:
     the weights file), seeds `[B]` uint32, conditions (see `dac.covers.conditions.encode`) and
     truncation `[B]` float32. It returns pictures `[B, R, R, 3]` uint8.
     """
-    generator, _ = make_players(run.config)
+    generator, _ = make_players(run.config, PRECISION)
     stage = gan_of(run.config).stage(run.resolution, run.alpha)
 
     def draw(weights, seeds, conditions, truncation):

@@ -83,8 +83,10 @@ def _set_gradients(function: Callable, of_a: Callable, of_b: Callable) -> None:
     function.closed.defvjp(forward, backward, symbolic_zeros=True)
 
 
-def _lax_conv(x, kernel, padding, *, stride=1, dilation=1, numbers=("NHWC", "HWIO", "NHWC")):
-    """Computes XLA's convolution; rows and columns are axes 1 and 2."""
+def _lax_conv(
+    x, kernel, padding, *, stride=1, zeros=0, dilation=1, numbers=("NHWC", "HWIO", "NHWC")
+):
+    """Computes XLA's convolution; rows and columns are axes 1 and 2, `zeros` go between pixels."""
     # With negative padding, XLA's CPU backend reads outside the picture (JAX 0.10.2): crop instead.
     (top, bottom), (left, right) = [[max(-n, 0) for n in pair] for pair in padding]
     x = x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
@@ -94,6 +96,7 @@ def _lax_conv(x, kernel, padding, *, stride=1, dilation=1, numbers=("NHWC", "HWI
         kernel,
         (stride, stride),
         padding,
+        lhs_dilation=(1 + zeros, 1 + zeros),
         rhs_dilation=(dilation, dilation),
         dimension_numbers=numbers,
     )
@@ -109,12 +112,21 @@ def _convolve(geometry: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
 def _spread(geometry: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
     """The adjoint in the picture: `[B, h, w, O]` and `[kH, kW, I, O]` to `[B, H, W, I]`.
 
-    Pixel i of y, times tap t, is added to pixel `stride * i + t - padding` of the result. Pixels of
-    the result that are a multiple of the stride apart therefore use the same taps, and are a plain
-    convolution of y with these. A stride of 2 gives four such phases. A transposed convolution
-    would also multiply the zeros between the pixels of y.
+    Pixel i of y, times tap t, is added to pixel `stride * i + t - padding` of the result: a
+    transposed convolution, for which GPUs have kernels of their own. On CPUs it would multiply the
+    zeros between the pixels of y, too. There, pixels of the result that are a multiple of the
+    stride apart use the same taps, and are a plain convolution of y with these. A stride of 2
+    gives four such phases.
     """
     stride, flipped = geometry.stride, kernel.swapaxes(2, 3)
+    if not _on_cpu():
+
+        def padding(axis):
+            before = geometry.taps[axis] - 1 - geometry.padding[axis][0]
+            spread = (y.shape[1 + axis] - 1) * stride + 1
+            return before, geometry.size[axis] + geometry.taps[axis] - 1 - spread - before
+
+        return _lax_conv(y, flipped[::-1, ::-1], (padding(0), padding(1)), zeros=stride - 1)
 
     def phase(axis, first):
         """Returns the taps for pixels `first`, `first + stride`, ..., and the padding of y."""

@@ -21,10 +21,17 @@ def gan_of(config: ml_collections.ConfigDict) -> Gan:
     return GANS[config.gan]
 
 
-def make_players(config: ml_collections.ConfigDict) -> tuple[nn.Module, nn.Module]:
-    """Returns the generator and the critic of a config."""
+def make_players(
+    config: ml_collections.ConfigDict, precision: str | None = None
+) -> tuple[nn.Module, nn.Module]:
+    """Returns the generator and the critic of a config.
+
+    Args:
+      config: the config of the run.
+      precision: of their convolutions and activations; `config.precision` by default.
+    """
     gan = gan_of(config)
-    dtype = jnp.bfloat16 if config.precision == "bf16" else jnp.float32
+    dtype = jnp.bfloat16 if (precision or config.precision) == "bf16" else jnp.float32
     options = (config.resolution, config.fmap_base, config.fmap_max, dtype)
     return gan.generator(*options, config.condition_scale), gan.critic(*options)
 

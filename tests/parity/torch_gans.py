@@ -381,7 +381,10 @@ class ProGANGenerator(Network):
             x = activate(self.conv_up(block["conv_up"], x))
             x = activate(block["conv"](x))
             old, image = image, self[f"to_rgb_{r}x{r}"](x)
-        return image if resolution == 4 else torch.lerp(upsample(old), image, alpha)
+        if resolution == 4:
+            return image
+        old = upsample(old)  # in float32, if autocast is on and the device is a GPU
+        return torch.lerp(old, image.to(old.dtype), alpha)
 
 
 class ProGANCritic(Network):
