@@ -3,7 +3,7 @@
 python -m experiments.train --config=configs/progan_full.py        # a GPU
 python -m experiments.train --config=configs/progan_full.py:demo   # minutes on two CPU cores
 python -m experiments.train --config=configs/progan_full.py:cpu    # real covers, two CPU cores
-python -m experiments.train --config=configs/progan_full.py:pretrained    # the generator that ships
+python -m experiments.train --config=configs/progan_full.py:pretrained   # what ships; a GPU
 """
 
 import ml_collections
@@ -14,7 +14,8 @@ from configs import progan, progan_genre
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Returns the config at 64x64; variants as in `configs/progan.py`.
 
-    One more is `pretrained`: the generator in `dac/pretrained`, at 128x128 on `demo_covers`.
+    One more is `pretrained`: the generator in `dac/pretrained`, at 128x128 on `demo_covers`, for a
+    GPU.
     """
     config = progan.get_config("demo" if variant == "pretrained" else variant)
     config.name = config.name.replace("progan", "progan_full")
@@ -29,13 +30,16 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     if variant == "pretrained":
         config.name = "progan_full_pretrained"
         config.resolution = 128
+        config.precision = "bf16"
+        config.augment = "diffaugment"
+        config.fmap_base = 2048
         config.fmap_max = 128
         config.class_loss_weight = 0.1
-        config.batch_sizes = (8,) * 6
+        config.batch_sizes = (32,) * 6
         config.learning_rates = (3e-3,) * 6
-        config.ema_half_life_kimg = 4.0
-        config.fade_kimg = (0.0, 3.0, 6.0, 6.0, 8.0, 8.0)
-        config.stable_kimg = (6.0, 8.0, 24.0, 44.0, 52.0, 32.0)
-        config.tick_kimg = 4.0
-        config.checkpoint_kimg = 4.0
+        config.ema_half_life_kimg = 10.0
+        config.fade_kimg = (0.0, 16.0, 24.0, 32.0, 48.0, 64.0)
+        config.stable_kimg = (16.0, 24.0, 48.0, 96.0, 200.0, 400.0)
+        config.tick_kimg = 50.0
+        config.checkpoint_kimg = 100.0
     return config
