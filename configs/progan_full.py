@@ -23,9 +23,9 @@ def get_config(variant: str = "") -> ml_collections.ConfigDict:
     # A high rate, so that sampling works with any subset of the fields.
     config.condition_drop_rate = 0.5
     config.resolution = min(config.resolution, 64)
-    if variant in ("demo", "cpu", "pretrained"):
-        progan_genre.use_relativistic_loss(config)
-    else:
+    progan_genre.use_relativistic_loss(config)
+    if variant not in ("demo", "cpu", "pretrained"):
+        config.class_loss_weight = 0.1
         config.augment = "auto"
     if variant == "pretrained":
         config.name = "progan_full_pretrained"

@@ -1,8 +1,9 @@
 """ProGAN conditioned on genre.
 
 python -m experiments.train --config=configs/progan_genre.py        # a GPU
-python -m experiments.train --config=configs/progan_genre.py:demo   # minutes on two CPU cores
+python -m experiments.train --config=configs/progan_genre.py:gpu    # real covers, minutes on a GPU
 python -m experiments.train --config=configs/progan_genre.py:cpu    # real covers, two CPU cores
+python -m experiments.train --config=configs/progan_genre.py:demo   # minutes on two CPU cores
 """
 
 import ml_collections
@@ -11,17 +12,33 @@ from configs import progan
 
 
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
-    """Returns the config at 64x64; variants as in `configs/progan.py`."""
-    config = progan.get_config(variant)
-    config.name = config.name.replace("progan", "progan_genre")
+    """Returns the config at 64x64; variants as in `configs/progan.py`.
+
+    One more is `gpu`: wider than `cpu` and longer, for a GPU and few thousand covers.
+    """
+    config = progan.get_config("cpu" if variant == "gpu" else variant)
+    config.name = "_".join(filter(None, ("progan_genre", variant)))
     config.conditions = ("genres",)
     config.resolution = min(config.resolution, 64)
-    if variant in ("demo", "cpu"):
-        use_relativistic_loss(config)
-    else:
-        config.augment = "auto"
-    if variant == "cpu":
+    use_relativistic_loss(config)
+    if variant != "demo":
         config.class_loss_weight = 0.3
+    if variant == "cpu":
+        config.condition_scale = 0.1
+    elif variant == "gpu":
+        config.precision = "bf16"
+        config.augment = "diffaugment"
+        config.fmap_base = 2048
+        config.fmap_max = 256
+        config.latent_size = 256
+        config.batch_sizes = (32,) * 5
+        config.ema_half_life_kimg = 10.0
+        config.fade_kimg = (0.0, 16.0, 24.0, 32.0, 48.0)
+        config.stable_kimg = (16.0, 24.0, 48.0, 80.0, 300.0)
+        config.tick_kimg = 50.0
+        config.checkpoint_kimg = 100.0
+    elif variant != "demo":
+        config.augment = "auto"
     return config
 
 

@@ -14,12 +14,17 @@ from dac.training.checks import check_config
 NAMES = ("dcgan", "wgan_gp", "progan", "progan_genre", "progan_full")
 
 
+VARIANTS = [(name, variant) for name in NAMES for variant in ("", "demo", "cpu")]
+
+
 def get_config(name, variant):
     return importlib.import_module(f"configs.{name}").get_config(variant)
 
 
-@pytest.mark.parametrize("variant", ["", "demo", "cpu"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [*VARIANTS, ("progan_genre", "gpu"), ("progan_full", "pretrained")],
+)
 def test_each_config_is_valid_and_has_its_own_run_directory(name, variant):
     config = get_config(name, variant)
     check_config(config)
