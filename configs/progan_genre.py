@@ -47,6 +47,6 @@ def use_relativistic_loss(config: ml_collections.ConfigDict) -> None:
     config.loss = "rpgan_r1r2"
     config.penalty_interval = 4
     config.adam_b2 = 0.9
-    config.learning_rates = (3e-3,) * 5
+    config.learning_rates = (3e-3,) * len(config.batch_sizes)
     config.learning_rate_end = 0.2
     config.r1_r2_gamma_end = 0.3
