@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 
 from dac.errors import UserError
 from dac.files import write_bytes, write_text
-from dac.run.players import Variables, gan_of, init_critic, init_generator
+from dac.run.players import Variables, init_generator
 from dac.run.schedule import phase_at, phases
 from dac.run.workdir import read_run
 from dac.sampling import Run
@@ -44,19 +44,10 @@ class _Sampled:
     generator_stats: dict
 
 
-@flax.struct.dataclass
-class _Judged(_Sampled):
-    """The same with the critic."""
-
-    critic: dict
-    critic_stats: dict
-
-
 def load_run(
     workdir: str | Path,
     warn: Callable[[str], None] = warnings.warn,
     checkpoint: str | int = "latest",
-    pick: int = 1,
 ) -> Run:
     """Loads the generator of a run directory.
 
@@ -65,11 +56,9 @@ def load_run(
       warn: receives a line for each checkpoint that is damaged.
       checkpoint: `latest`, `best` (see `config.eval_figure`), or the images seen at one that was
         kept.
-      pick: number of candidates for each cover; see `Run`.
 
     Raises:
-      UserError: the directory holds no run, or no such checkpoint, or the critic can't score so
-        many candidates.
+      UserError: the directory holds no run, or no such checkpoint.
     """
     workdir = Path(workdir)
     config, dataset = read_run(workdir)
@@ -82,12 +71,6 @@ def load_run(
         raise UserError(
             f"the run {workdir} is of another version of this program ({error!r:.80}); train again"
         ) from error
-    group = gan_of(config).critic_group or 1
-    if pick > group and pick % group:
-        raise UserError(
-            f"the critic of {config.gan!r} scores {group} covers together, so it can't pick from "
-            f"{pick}: use {pick // group * group} or {pick // group * group + group}"
-        )
     # Imported here: Orbax takes a second or two to import, and a model folder needs none of it.
     from dac.run.checkpoint import FOLDER, Checkpoints
 
@@ -95,20 +78,13 @@ def load_run(
     if not (workdir / FOLDER).is_dir():
         raise no_checkpoint
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    part = {
-        "images_seen": jax.ShapeDtypeStruct((), jnp.int32),
-        "generator_ema": shapes["params"],
-        "generator_stats": shapes.get("batch_stats", {}),
-    }
-    if pick > 1:
-        critic_shapes = jax.eval_shape(lambda: init_critic(config, len(genres)))
-        part |= {
-            "critic": critic_shapes["params"],
-            "critic_stats": critic_shapes.get("batch_stats", {}),
-        }
+    sampled = _Sampled(
+        images_seen=jax.ShapeDtypeStruct((), jnp.int32),
+        generator_ema=shapes["params"],
+        generator_stats=shapes.get("batch_stats", {}),
+    )
     template = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
-        (_Judged if pick > 1 else _Sampled)(**part),
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), sampled
     )
     with Checkpoints(workdir, read_only=True) as checkpoints:
         restored = checkpoints.restore(template, warn, _images_seen(checkpoints, checkpoint))
@@ -125,8 +101,6 @@ def load_run(
         images_seen=images_seen,
         resolution=phase.resolution,
         alpha=phase.alpha(images_seen),
-        pick=pick,
-        critic={"params": state.critic, "batch_stats": state.critic_stats} if pick > 1 else None,
     )
 
 

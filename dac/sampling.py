@@ -45,8 +45,6 @@ class Run:
       images_seen: the clock.
       resolution: side of the covers in pixels.
       alpha: weight of this resolution in [0, 1], below 1 during its fade-in.
-      pick: number of candidates drawn for each cover, of which the critic's favourite is kept.
-      critic: variables of the critic, where `pick` is above 1.
     """
 
     config: ml_collections.ConfigDict
@@ -56,8 +54,6 @@ class Run:
     images_seen: int
     resolution: int
     alpha: float
-    pick: int = 1
-    critic: Variables | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -135,13 +131,8 @@ class Run:
         numbers = range(len(albums)) if latents is None else latents
         for start in range(0, len(albums), BATCH_SIZE):
             part = albums[start : start + BATCH_SIZE]
-            first = [int(n) * self.pick for n in numbers[start : start + BATCH_SIZE]]
-            if self.pick == 1:
-                yield self.draw(part, fixed_latents(self.config, seed, first), truncation)
-                continue
-            candidates = (fixed_latents(self.config, seed, range(n, n + self.pick)) for n in first)
-            pairs = zip(part, candidates, strict=True)
-            yield np.concatenate([self.draw([a] * self.pick, z, truncation) for a, z in pairs])
+            latents = fixed_latents(self.config, seed, numbers[start : start + BATCH_SIZE])
+            yield self.draw(part, latents, truncation)
 
     def draw(
         self,
@@ -153,18 +144,15 @@ class Run:
 
         Args:
           albums: the albums.
-          latents: `[len(albums), Z]` float32. If the run picks, they are the candidates of one
-            cover.
+          latents: `[len(albums), Z]` float32.
           truncation: how far latents reach from their mean, in [0, 1]: of all, or of each. Less
             gives more typical covers that differ less; with 0 an album has one cover. See
             `docs/making.md`.
 
         Returns:
-          `[len(albums), resolution, resolution, 3]` uint8; `[1, ...]` if the run picks.
+          `[len(albums), resolution, resolution, 3]` uint8.
         """
         scales = np.broadcast_to(np.asarray(truncation, np.float32), len(albums))
-        if self.pick > 1:
-            return np.asarray(self._draw_best(albums, latents, scales))[None]
         parts = (slice(i, i + BATCH_SIZE) for i in range(0, len(albums), BATCH_SIZE))
         return np.concatenate([self._draw_batch(albums[p], latents[p], scales[p]) for p in parts])
 
@@ -181,19 +169,6 @@ class Run:
             np.float32(self.alpha),
         )
         return np.asarray(pictures)[: len(albums)]
-
-    def _draw_best(self, albums, latents, scales):
-        return _draw_best(
-            gan_of(self.config),
-            *make_players(self.config, PRECISION),
-            self.variables,
-            self.critic,
-            latents,
-            encode(albums, self.config.conditions, len(self.genres)),
-            scales,
-            self.resolution,
-            np.float32(self.alpha),
-        )
 
     def _year(self, text: str, warn: Callable[[str], None]) -> int:
         if not (re.fullmatch(r"\s*\d{4}\s*", text) and MIN_YEAR <= int(text) <= MAX_YEAR):
@@ -296,27 +271,6 @@ def _draw(gan, generator, variables, latents, conditions, truncation, resolution
         variables, latents, conditions, *stage, truncation=truncation[:, None]
     )
     return to_uint8(pictures)
-
-
-@functools.partial(jax.jit, static_argnames=("gan", "generator", "critic", "resolution"))
-def _draw_best(
-    gan,
-    generator,
-    critic,
-    variables,
-    critic_variables,
-    latents,
-    conditions,
-    truncation,
-    resolution,
-    alpha,
-):
-    stage = gan.stage(resolution, alpha)
-    pictures = generator.apply(
-        variables, latents, conditions, *stage, truncation=truncation[:, None]
-    )
-    scores = critic.apply(critic_variables, pictures, conditions, *stage)
-    return to_uint8(pictures[jnp.argmax(scores)])
 
 
 def _name(field: str, text: str, warn: Callable[[str], None]) -> str:

@@ -38,7 +38,6 @@ def define_flags() -> None:
     flags.DEFINE_enum("features", "efficientnet_lite0", list(NETWORKS), "what to measure with")
     flags.DEFINE_string("inception_weights", None, "file of the weights for --features=inception")
     flags.DEFINE_integer("seed", 0, "seed of the covers", 0, 2**32 - 1)
-    flags.DEFINE_integer("pick", 1, "candidates for each cover, as in experiments.sample", 1, 1024)
     flags.DEFINE_string("export_features", None, "a file for the features, ending in .npz")
     flags.DEFINE_bool(
         "compare", False, f"compare the run directories that follow, and write {COMPARISON}"
@@ -60,9 +59,7 @@ def main(names: Sequence[str]) -> None:
         raise UserError(f"--export_features={FLAGS.export_features} must end in .npz")
     page = import_page()
     workdir = Path(FLAGS.workdir)
-    run = models.load_run(
-        workdir, lambda text: say(f"warning: {text}"), FLAGS.checkpoint, FLAGS.pick
-    )
+    run = models.load_run(workdir, lambda text: say(f"warning: {text}"), FLAGS.checkpoint)
     path = data.open_dataset(run.config.dataset, run.config.resolution, dataset_of_run(workdir))
     # Covers are read from disk; what is computed from them is cached.
     training, held_out = (CoverDataset(path, 0.0, split) for split in (TRAINING, HELD_OUT))

@@ -18,11 +18,8 @@ def define_flags() -> None:
     flags.DEFINE_string("model", None, "model folder, as experiments.export writes it")
 
 
-def load(pick: int = 1) -> Run:
+def load() -> Run:
     """Loads the generator that the flags name.
-
-    Args:
-      pick: number of candidates for each cover; see `Run`.
 
     Raises:
       UserError: none is named, or several; or it can't be loaded.
@@ -33,9 +30,5 @@ def load(pick: int = 1) -> Run:
             "trained) or --model=FOLDER"
         )
     if FLAGS.workdir:
-        return models.load_run(FLAGS.workdir, warn, pick=pick)
-    if pick > 1:
-        raise UserError(
-            "--pick needs the critic of a run directory: give --workdir, or leave --pick out"
-        )
+        return models.load_run(FLAGS.workdir, warn)
     return models.load_model(models.PRETRAINED if FLAGS.pretrained else FLAGS.model)

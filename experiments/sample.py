@@ -21,7 +21,6 @@ from dac.making.make import make
 from dac.making.save import check_suffix, save_cover, save_pdf
 from dac.making.settings import (
     MAX_BLEED,
-    MAX_PICK,
     MAX_SIZE,
     Record,
     Settings,
@@ -43,7 +42,7 @@ SHEET_PIXELS = 2**26  # of the largest sheet, 8192x8192: 200 MB in memory
 PDF_PIXELS = 2**28  # of all pages of a PDF: 800 MB
 NAME_LENGTH = 40  # characters of a name in the report
 # The settings that have a flag of their name; genre and seeds are read from theirs.
-SETTINGS = ("year", "artist", "title", "truncation", "pick", "typeset", "layout", "font", "ink")
+SETTINGS = ("year", "artist", "title", "truncation", "typeset", "layout", "font", "ink")
 SETTINGS += ("finish", "size", "bleed")
 
 
@@ -59,9 +58,6 @@ def define_flags() -> None:
     flags.DEFINE_integer("n", None, "number of covers; 16 without --seeds", 1, 1_000_000)
     flags.DEFINE_string("seeds", None, "a seed for each cover, as in 0,4-6; --n continues them")
     flags.DEFINE_float("truncation", 1.0, "below 1: more typical covers, which differ less", 0, 1)
-    flags.DEFINE_integer(
-        "pick", 1, "candidates for each cover; the critic's favourite is kept", 1, MAX_PICK
-    )
     flags.DEFINE_bool("typeset", False, "set artist and title in type")
     flags.DEFINE_string("layout", None, "layout of the type; by default chosen")
     flags.DEFINE_string("font", None, "family of the type; by default chosen")
@@ -98,7 +94,7 @@ def main() -> None:
     _check_flags(out)
     like = read_record(FLAGS.like) if FLAGS.like else None
     first = like.covers[0] if like else Settings()
-    run = generators.load(FLAGS.pick if FLAGS["pick"].present else first.pick)
+    run = generators.load()
     model = models.digest(run)
     if like and like.model != model:
         warn(f"{FLAGS.like} was made by another generator; this one makes another cover of it")

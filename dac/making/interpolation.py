@@ -40,10 +40,8 @@ def interpolate(
       `len(stops) * frames` pictures, `[S, S, 3]` uint8.
 
     Raises:
-      UserError: as in `albums_of`, or the run picks.
+      UserError: as in `albums_of`.
     """
-    if run.pick > 1:
-        raise UserError("candidates can't be picked for the frames of an animation; use pick 1")
     albums = albums_of(run, stops, warn)
     places = np.arange(len(stops) * frames) / frames
     for start in range(0, len(places), BATCH_SIZE):

@@ -51,10 +51,6 @@ def _album(run: Run, cover: Settings, warn: Callable[[str], None]) -> Album:
 
 
 def _check_print(run: Run, cover: Settings) -> None:
-    if cover.pick != run.pick:
-        raise UserError(f"all covers must have one pick; here are {cover.pick} and {run.pick}")
-    if cover.toward and run.pick > 1:
-        raise UserError("a cover that turns toward other seeds can't be picked; use pick 1")
     if cover.finish is not None:
         check_finish(cover.finish)
     size = cover.size or run.resolution
@@ -95,9 +91,6 @@ def make(run: Run, covers: Sequence[Settings], warn: Callable[[str], None]) -> I
 
 def draw(run: Run, covers: Sequence[Settings], albums: Sequence[Album]) -> np.ndarray:
     """Draws covers as the generator makes them, `[N, R, R, 3]` uint8; a latent for each seed."""
-    if run.pick > 1:
-        pairs = zip(albums, covers, strict=True)
-        return np.concatenate([run.sample([a], 0, [c.seed], c.truncation) for a, c in pairs])
     return run.draw(albums, latents_of(run, covers), [cover.truncation for cover in covers])
 
 

@@ -21,7 +21,6 @@ MAX_BLEED = 20.0  # millimetres
 DPI = 300  # of printed covers
 MAX_TEXT = 1000  # characters of a name
 MAX_GENRES = 32
-MAX_PICK = 1024
 MAX_TURNS = 64
 
 
@@ -40,7 +39,6 @@ class Settings:
       toward: seeds to whose latents the latent turns, one after the other, and how far each time:
         from 0, not at all, to 1, all the way. What lies near a cover is a small turn from it.
       truncation: in [0, 1]; see `Run.draw`.
-      pick: number of candidates, of which the critic's favourite is kept.
       size: side of the finished cover in pixels, or None: as the generator makes it.
       bleed: what is added on each side for the printer to cut off, in millimetres, at `DPI`.
       finish: one of `dac.covers.finishing.FINISHES`, or None: in the manner of genre and decade.
@@ -57,7 +55,6 @@ class Settings:
     title: str | None = None
     toward: tuple[tuple[int, float], ...] = ()
     truncation: float = 1.0
-    pick: int = 1
     size: int | None = None
     bleed: float = 0.0
     finish: str | None = None
@@ -70,7 +67,6 @@ class Settings:
         _check_number("seed", self.seed, int, 0, MAX_SEED)
         object.__setattr__(self, "toward", _checked_turns(self.toward))
         _check_number("truncation", self.truncation, float, 0, 1)
-        _check_number("pick", self.pick, int, 1, MAX_PICK)
         _check_number("bleed", self.bleed, float, 0, MAX_BLEED)
         if self.size is not None:
             _check_number("size", self.size, int, 1, MAX_SIZE)

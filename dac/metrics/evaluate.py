@@ -92,7 +92,6 @@ def evaluate(
         "resolution": run.resolution,
         "samples": samples,
         "seed": seed,
-        "pick": run.pick,
         "features": {
             "name": extractor.name,
             "weights_sha256": extractor.digest,

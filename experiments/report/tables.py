@@ -35,8 +35,7 @@ def of_run(name: str, report: dict[str, Any]) -> str:
     side = report["resolution"]
     parts = [
         f"{name}: {side}x{side}, {report['images_seen']:,} images seen; "
-        f"{report['samples']:,} covers like real ones, {_picked(report['pick'])}"
-        f"seed {report['seed']}; "
+        f"{report['samples']:,} covers like real ones, seed {report['seed']}; "
         f"{report['real']['training']:,} training and {report['real']['held_out']:,} held-out "
         f"covers; features: {report['features']['name']}",
         aligned(quality(report)),
@@ -170,7 +169,3 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for row in rows
     )
-
-
-def _picked(candidates: int) -> str:
-    return f"each the critic's favourite of {candidates}, " if candidates > 1 else ""

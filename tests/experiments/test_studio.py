@@ -143,7 +143,6 @@ def test_what_no_page_sends_is_refused_in_one_line(action):
         {"font": HOSTILE},
         {"ink": "red"},
         {"artist": "\u200b"},
-        {"pick": 8},
     ],
 )
 def test_settings_that_do_not_exist_here_are_refused_before_anything_is_drawn(printer, changes):

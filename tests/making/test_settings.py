@@ -92,7 +92,6 @@ def test_a_png_carries_its_record(tmp_path):
         ({"toward": [[1, 1.5]]}, "share of a turn must be a number from 0 to 1"),
         ({"size": 6001}, "size"),
         ({"bleed": 21}, "bleed"),
-        ({"pick": 0}, "pick"),
         ({"artist": ["a"]}, "artist must be a text of at most 1000 characters"),
         ({"title": "x" * 1001}, "title"),
         ({"finish": 3}, "finish"),

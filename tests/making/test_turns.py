@@ -1,11 +1,8 @@
 """Tests of turns from one cover toward others."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
-from dac.errors import UserError
 from dac.making.make import albums_of, draw, latents_of, turn
 from dac.making.settings import Settings
 from tests.test_sampling import make_run
@@ -45,6 +42,3 @@ def test_a_cover_turns_toward_seeds_one_after_the_other(config):
     for cover, picture in zip(covers, drawn, strict=True):  # alone as among others
         alone = draw(run, [cover], albums_of(run, [cover], pytest.fail))
         np.testing.assert_array_equal(alone[0], picture)
-    picked = dataclasses.replace(covers[2], pick=4)
-    with pytest.raises(UserError, match="can't be picked"):
-        albums_of(dataclasses.replace(run, pick=4), [picked], pytest.fail)
