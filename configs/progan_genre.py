@@ -14,7 +14,7 @@ from configs import progan
 def get_config(variant: str = "") -> ml_collections.ConfigDict:
     """Returns the config at 64x64; variants as in `configs/progan.py`.
 
-    One more is `gpu`: wider than `cpu` and longer, for a GPU and few thousand covers.
+    One more is `gpu`: wider than `cpu` and longer, for a GPU and a few thousand covers.
     """
     config = progan.get_config("cpu" if variant == "gpu" else variant)
     config.name = "_".join(filter(None, ("progan_genre", variant)))
